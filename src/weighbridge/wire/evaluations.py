@@ -1,0 +1,45 @@
+"""Requests and answers about evaluations and lineage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from weighbridge.domain.lineage import Direction
+from weighbridge.domain.run import RunRef
+
+
+class RecordEvaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """Store a judged pass over a version, with its run. The same run and version replace the earlier report."""
+
+    run: RunRef
+    version_id: int
+    verdict: str
+    report: dict[str, Any]
+    """domain.evaluation's report as plain JSON values, at most 32 MiB encoded."""
+    scorer: str = ""
+    evaluated_at: float = 0.0
+
+
+class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored evaluation."""
+
+    evaluation_id: int
+    run: RunRef
+    version_id: int
+    version_path: str
+    verdict: str
+    report: dict[str, Any]
+    scorer: str
+    evaluated_at: float
+
+
+class ReadLineage(msgspec.Struct, frozen=True, kw_only=True):
+    """The graph around a run or a version (exactly one is given). `depth` 1 to 50, `limit` 1 to 5,000 nodes."""
+
+    run: RunRef | None = None
+    version_id: int | None = None
+    direction: Direction = Direction.BOTH
+    depth: int = 10
+    limit: int = 2_000
