@@ -1,0 +1,90 @@
+"""JSON that keeps every float: NaN and the infinities survive a round trip.
+
+One job: text <-> plain values <-> frozen records. It must not know any particular record.
+
+JSON has no NaN (RFC 8259, section 6). A float that is not finite is written as the object
+`{"$float": "nan"}`, `{"$float": "inf"}` or `{"$float": "-inf"}`; a string "NaN" stays a string, so a
+reader can never take one for the other. Finite numbers are written as JSON numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from weighbridge.errors import InvalidInput
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+MAX_DEPTH = 64
+"""Deepest nesting that is written or read."""
+
+_TAG = "$float"
+_NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def encode_exact(record: msgspec.Struct, *, indent: int | None = None) -> str:
+    """The record as JSON text. Raises InvalidInput for a value JSON cannot hold, or deeper than MAX_DEPTH."""
+    try:
+        return json.dumps(to_plain(record), ensure_ascii=False, allow_nan=False, indent=indent)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"{type(record).__name__} cannot be written as JSON: {error}.",
+            hint="Keep only numbers, text, booleans, lists and mappings in it.",
+        ) from error
+
+
+def decode_exact(text: str | bytes, kind: type[Record]) -> Record:
+    """The record that `encode_exact` wrote. Raises InvalidInput when the text is not one."""
+    try:
+        return msgspec.convert(_untag(json.loads(text), 0), kind)
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise InvalidInput(
+            f"This is not a {kind.__name__} in JSON: {error}.",
+            hint="Pass the text that to_json() wrote, whole and unchanged.",
+        ) from error
+
+
+def to_plain(record: msgspec.Struct) -> object:
+    """The record as dicts, lists and scalars that any JSON encoder takes. Raises ValueError when too deep."""
+    return _tag(msgspec.to_builtins(record), 0)
+
+
+def from_plain(plain: object, kind: type[Record]) -> Record:
+    """The record that `to_plain` took apart. Raises InvalidInput when it is not one."""
+    try:
+        return msgspec.convert(_untag(plain, 0), kind)
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise InvalidInput(
+            f"This is not a {kind.__name__}: {error}.", hint="Pass it whole and unchanged."
+        ) from error
+
+
+def _tag(value: object, depth: int) -> object:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return {_TAG: "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
+    if isinstance(value, Mapping):
+        return {str(key): _tag(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_tag(item, depth + 1) for item in value]
+    return value
+
+
+def _untag(value: object, depth: int) -> object:
+    if depth > MAX_DEPTH + 1:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(text := value.get(_TAG), str) and text in _NON_FINITE:
+            return _NON_FINITE[text]
+        return {key: _untag(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_untag(item, depth + 1) for item in value]
+    return value
