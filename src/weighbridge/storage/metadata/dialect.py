@@ -1,0 +1,122 @@
+"""The few things that differ between SQLite and PostgreSQL: pragmas, error codes. No table and no query."""
+
+from __future__ import annotations
+
+import errno
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from weighbridge.errors import StorageBusy, StorageError, StorageFull
+
+BUSY_TIMEOUT_S: Final = 30.0
+REGEX_SUBJECT_MAX: Final = 4_096
+"""Longest text a `$regex` is tried on; Python's `re` can take exponential time, so both sides are bounded."""
+
+_MMAP_BYTES: Final = 256 * 1024 * 1024
+_CACHE_KIB: Final = 16 * 1024
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _regexp(pattern: str, value: object) -> bool:
+    """`value REGEXP pattern` for SQLite: unanchored, on the first REGEX_SUBJECT_MAX characters."""
+    return isinstance(value, str) and _compiled(pattern).search(value[:REGEX_SUBJECT_MAX]) is not None
+
+
+def prepare_sqlite(driver: sqlite3.Connection, *, is_network: bool) -> None:
+    """Set up a fresh connection: journal, durability, foreign keys, cache, the REGEXP function.
+
+    On a network file system neither WAL (shared memory) nor mmap works between hosts, so both are off there.
+    """
+    run: Callable[[str], object] = driver.execute
+    run(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+    if is_network:
+        run("PRAGMA journal_mode=DELETE")
+        run("PRAGMA mmap_size=0")
+        run("PRAGMA synchronous=FULL")
+    else:
+        _enter_wal(driver)
+        run("PRAGMA synchronous=NORMAL")
+        run(f"PRAGMA mmap_size={_MMAP_BYTES}")
+    run("PRAGMA foreign_keys=ON")
+    run(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    run("PRAGMA temp_store=MEMORY")
+    driver.create_function("regexp", 2, _regexp, deterministic=True)
+
+
+def _enter_wal(driver: sqlite3.Connection) -> None:
+    """Switch to WAL. SQLite does not wait for the lock this takes on a new file, so wait here."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while driver.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            driver.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+
+
+_SQLITE_PRIMARY: Final[dict[int, tuple[type[StorageError], str, str]]] = {
+    sqlite3.SQLITE_BUSY: (
+        StorageBusy,
+        "is held by another process",
+        "Try again; if it stays so, find the process that keeps it open.",
+    ),
+    sqlite3.SQLITE_LOCKED: (StorageBusy, "is locked by another connection", "Try again."),
+    sqlite3.SQLITE_FULL: (
+        StorageFull,
+        "cannot grow: the disk is full",
+        "Free space; nothing that was logged is lost.",
+    ),
+    sqlite3.SQLITE_READONLY: (StorageError, "is read-only", "Make the folder and its files writable."),
+    sqlite3.SQLITE_CANTOPEN: (
+        StorageError,
+        "cannot be opened",
+        "Check that the folder exists and may be written.",
+    ),
+    sqlite3.SQLITE_PERM: (StorageError, "may not be accessed", "Check the permissions of the folder."),
+    sqlite3.SQLITE_CORRUPT: (
+        StorageError,
+        "is damaged",
+        "Run `weighbridge doctor`; restore the file from a backup.",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        StorageError,
+        "is not a Weighbridge database",
+        "Choose another home, or restore the file.",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        StorageError,
+        "could not be read or written",
+        "Check the disk and the system log.",
+    ),
+}
+
+
+def translate(error: SQLAlchemyError | sqlite3.Error | OSError, *, name: str) -> StorageError:
+    """The StorageError that a driver's error stands for; the one place where driver errors are read."""
+    origin: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(origin, OSError):
+        if origin.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StorageFull(f"The store {name} cannot grow: no space is left.", hint="Free space.")
+        return StorageError(
+            f"The store {name} cannot be used: {origin.strerror}.", hint="Check the folder's permissions."
+        )
+    code = getattr(origin, "sqlite_errorcode", None)
+    if isinstance(code, int) and (known := _SQLITE_PRIMARY.get(code & 0xFF)) is not None:
+        kind, problem, hint = known
+        return kind(f"The database {name} {problem}.", hint=hint, details={"sqlite_code": code})
+    return StorageError(
+        f"The database {name} refused a statement: {type(origin or error).__name__}: {origin or error}",
+        hint="This is a bug in Weighbridge, or the file was changed by hand; run `weighbridge doctor`.",
+        details={"sqlite_code": code if isinstance(code, int) else 0},
+    )
