@@ -47,7 +47,7 @@ ENVIRONMENT_VARIABLES = (
     "WORLD_SIZE",
     "XLA_FLAGS",
 )
-"""The only environment variables that are ever recorded: those that change numbers, or place a run on a cluster."""
+"""The only environment variables ever recorded: those that change numbers, or place a run on a cluster."""
 
 PLACEMENT_VARIABLES = frozenset(
     ("LOCAL_RANK", "RANK", "WORLD_SIZE", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_ID", "SLURM_PROCID")
@@ -73,7 +73,7 @@ class GitState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything captured of one process. Values are as text where they are shown rather than reckoned with."""
+    """Everything captured of one process. Values are text where they are shown and not reckoned with."""
 
     python_version: str = ""
     python_implementation: str = ""

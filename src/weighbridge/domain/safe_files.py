@@ -1,7 +1,8 @@
 """The check `safe_files`: does any file of a model have a format that can run code when it is loaded?
 
 One job: judge names and first bytes that somebody else read. It opens nothing. It judges formats, not
-contents: no list of opcodes proves a pickle harmless, so a pickle fails however innocent (docs/design/0005-evaluation.md).
+contents: no list of opcodes proves a pickle harmless, so a pickle fails however innocent
+(docs/design/0005-evaluation.md).
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ def _is_safetensors(head: bytes) -> bool:
 
 
 def _objects_in_npy(head: bytes) -> str:
-    """NPY format 1 to 3: magic, version, header length, then a dict whose `descr` is the dtype; `O` is objects."""
+    """NPY format 1 to 3: magic, version, length, then a dict whose `descr` is the dtype; `O` is objects."""
     if not head.startswith(b"\x93NUMPY"):
         return "it is no NumPy array"
     if len(head) < 10:
