@@ -56,7 +56,7 @@ class Setting(NamedTuple):
         """The default in words, for the reference page."""
         if callable(self.default):
             return self.default.__doc__ or ""
-        return "not set" if self.default is None else f"`{show(self.default)}`"
+        return f"`{show(self.default)}`" if self.default not in (None, ()) else "not set"
 
 
 def show(value: object) -> str:
