@@ -1,4 +1,4 @@
-"""The port that opens transactions: a service call that writes is one `write()`, one that reads one `read()`."""
+"""The port that opens transactions: one service call is one `write()` or one `read()`."""
 
 from __future__ import annotations
 

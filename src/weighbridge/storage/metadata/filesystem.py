@@ -9,7 +9,8 @@ from typing import Final
 _NETWORK: Final = frozenset(
     {
         "9p", "afs", "afp", "beegfs", "ceph", "cephfs", "cifs", "coda", "davfs", "glusterfs", "gpfs",
-        "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb2", "smb3", "smbfs", "wekafs",
+        "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "panfs", "pvfs2", "smb2", "smb3",
+        "smbfs", "wekafs",
     }
 )  # fmt: skip
 # Overlays of local files by FUSE; every other FUSE file system (sshfs, s3fs, ...) may be remote.

@@ -60,6 +60,7 @@ projects = Table(
     Column("kind", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
     Column("created_at", Double, nullable=False),
+    Column("last_number", Integer, nullable=False, server_default="0"),  # of the project's newest run
     UniqueConstraint("entity_pk", "name"),
 )
 
