@@ -40,7 +40,7 @@ class BootstrapResult(msgspec.Struct, frozen=True, kw_only=True):
     """delta: statistic of b less that of a. low, high: its confidence interval. p_value: two-sided, never 0.
 
     n: pairs used. dropped: pairs with a value that is not finite; dropped_b: those of them where only b's is.
-    check_p_value: of the paired t-test, to hold beside it; None where that is not defined or SciPy is missing.
+    check_p_value: of the paired t-test, to hold beside it; None where not defined or SciPy is missing.
     """
 
     delta: float
@@ -133,7 +133,7 @@ def compare_rows(
 ) -> RowComparison:
     """An interval for the mean of every numeric column that both models' rows hold, paired by example id.
 
-    A column counts when every value on both sides is a number, a boolean or missing (None is NaN). Each column
+    A column counts when every value on both sides is a number, a boolean or missing (None). Each column
     draws from a stream of its own, made of `seed` and its name. Raises InvalidInput for a missing or repeated
     id, and when fewer than two examples are shared. Intervals are not adjusted for there being several.
     """
@@ -227,9 +227,9 @@ def _mean(
 def _bca(deviations: Floats, confidence: float, acceleration: float) -> tuple[float, float]:
     """Bias-corrected and accelerated ends (Efron 1987), of resampled statistics less the observed one."""
     normal = NormalDist()
-    below = (np.count_nonzero(deviations < 0) + np.count_nonzero(deviations <= 0)) / (2 * deviations.size)
-    below = min(max(below, 0.5 / deviations.size), 1 - 0.5 / deviations.size)
-    bias = normal.inv_cdf(below)
+    least = 0.5 / deviations.size
+    below = float((deviations < 0).mean() + (deviations <= 0).mean()) / 2
+    bias = normal.inv_cdf(min(max(below, least), 1 - least))
     ends: list[float] = []
     for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
         shifted = bias + normal.inv_cdf(tail)
@@ -389,7 +389,7 @@ def _plain(column: Sequence[object]) -> Iterator[object]:
 
 
 def _numeric(column: Sequence[object], places: Sequence[int]) -> Floats | None:
-    """The column at these places as floats, None for missing as NaN; None if it holds anything but numbers."""
+    """The column at these places as floats, missing as NaN; None if it holds anything but numbers."""
     picked = [column[place] for place in places]
     if not all(
         value is None or isinstance(value, (bool, int, float, np.number, np.bool_)) for value in picked
