@@ -54,7 +54,7 @@ def errors_page() -> str:
             yield from sections(child)
 
     intro = (
-        "Every error has a stable `code`, a `message` that names the thing and says what is wrong with it, a\n"
+        "Every error has a stable `code`, a `message` that names the thing and says what is wrong, a\n"
         "`hint` that says what to do next, small JSON-safe `details`, and `retryable`. Catch\n"
         "`weighbridge.WeighbridgeError` for all of them, or a class of `weighbridge.errors`.\n"
     )
@@ -135,11 +135,12 @@ def cli_page() -> str:
     """Every command with its arguments, from the parser itself."""
     parser: argparse.ArgumentParser = import_module("weighbridge.cli.main").build_parser()
     parts = ["# Command line\n", NOTE, f"{parser.description or ''}\n"]
-    parts.extend(_command(parser))
+    parts.extend(describe_command(parser))
     return "\n".join(parts)
 
 
-def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
+def describe_command(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """A command's arguments, then those of the commands below it."""
     children: dict[str, argparse.ArgumentParser] = {}
     rows = []
     for action in parser._actions:
@@ -157,7 +158,7 @@ def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
     for child in children.values():
         if id(child) not in seen:  # a command with an alias stands twice
             seen.add(id(child))
-            yield from _command(child)
+            yield from describe_command(child)
 
 
 PAGES: dict[str, Callable[[], str]] = {
