@@ -36,25 +36,27 @@ class NameGlob:
         self.pattern = pattern
         self.target = target
         self.specificity = (len(pattern) - pattern.count("*"), -pattern.count("*"))
-        pieces = [re.escape(piece) for piece in pattern.split("*")]
-        self._lazy = re.compile("(.*?)".join(pieces), re.DOTALL)
-        self._greedy = re.compile("(.*)".join(pieces), re.DOTALL) if pattern.count("*") > 1 else None
+        self._pieces = pattern.split("*")
+        self._target_pieces = target.split("*") if target is not None else []
+        escaped = [re.escape(piece) for piece in self._pieces]
+        self._lazy = re.compile("(.*?)".join(escaped), re.DOTALL)
+        self._greedy = re.compile("(.*)".join(escaped), re.DOTALL)
 
     def matches(self, name: str) -> bool:
         """Whether the whole name fits."""
-        return self._lazy.fullmatch(name) is not None
+        return self._parts(name) is not None
 
     def map(self, name: str, measured: Container[str]) -> str | None:
         """The measured name for a claimed one, None if it does not fit; InvalidInput if two remain."""
-        match = self._lazy.fullmatch(name)
-        if match is None or self.target is None:
+        parts = self._parts(name)
+        if parts is None or self.target is None:
             return None
-        mapped = _fill(self.target, match.groups())
-        if self._greedy is None:
+        mapped = _fill(self._target_pieces, parts)
+        if len(parts) < 2:
             return mapped
         other = self._greedy.fullmatch(name)
-        assert other is not None
-        second = _fill(self.target, other.groups())
+        assert other is not None  # what fits lazily fits greedily
+        second = _fill(self._target_pieces, other.groups())
         if second == mapped or (mapped in measured and second not in measured):
             return mapped
         if second in measured and mapped not in measured:
@@ -64,9 +66,21 @@ class NameGlob:
             hint=f"Map {name!r} by its exact name as well.",
         )
 
+    def _parts(self, name: str) -> tuple[str, ...] | None:
+        """What each `*` stands for, the first ones taking the least; None where the name does not fit."""
+        if len(self._pieces) == 2:  # by far the most usual, and 10,000 metrics must take no time
+            head, tail = self._pieces
+            end = len(name) - len(tail)
+            if end < len(head) or not name.startswith(head) or not name.endswith(tail):
+                return None
+            return (name[len(head) : end],)
+        match = self._lazy.fullmatch(name)
+        return match.groups() if match else None
 
-def _fill(target: str, parts: tuple[str, ...]) -> str:
-    pieces = target.split("*")
+
+def _fill(pieces: Sequence[str], parts: tuple[str, ...]) -> str:
+    if len(parts) == 1:
+        return f"{pieces[0]}{parts[0]}{pieces[1]}"
     filled = [pieces[0]]
     for part, piece in zip(parts, pieces[1:], strict=True):
         filled += [part, piece]
@@ -85,15 +99,20 @@ class NameMapping:
                     hint="Both sides need the same number, for each `*` stands for the same text on both.",
                 )
         self._globs = [NameGlob(pattern, target) for pattern, target in names.items() if "*" in pattern]
+        self._used: set[str] = set()
         refuse_too_many(len(self._globs), "names")
 
     def find(self, name: str, measured: Container[str]) -> str | None:
         """The measured name for a claimed one, None if nothing maps it; InvalidInput if two fit equally."""
         if name in self._exact:
+            self._used.add(name)
             return self._exact[name]
         matches = [(glob, mapped) for glob in self._globs if (mapped := glob.map(name, measured)) is not None]
         if not matches:
             return None
+        if len(matches) == 1:
+            self._used.add(matches[0][0].pattern)
+            return matches[0][1]
         best = max(glob.specificity for glob, _ in matches)
         winners = [(glob, mapped) for glob, mapped in matches if glob.specificity == best]
         if len({mapped for _, mapped in winners}) > 1:
@@ -102,17 +121,18 @@ class NameMapping:
                 f"names: {listed} fit {name!r} equally well.",
                 hint=f"Map {name!r} by its exact name, or make one pattern longer.",
             )
+        self._used.update(glob.pattern for glob, _ in matches)  # a glob that a better one hides is not unused
         return winners[0][1]
 
     def refuse_unused(self, claimed: Sequence[str]) -> None:
-        """Raise InvalidInput for a name or glob that fits none of the claimed names, naming the nearest."""
-        recorded = set(claimed)
-        unused = [name for name in self._exact if name not in recorded]
-        unused += [glob.pattern for glob in self._globs if not any(map(glob.matches, claimed))]
-        if unused:
+        """Raise InvalidInput for a name or glob that `find` met no claimed name for, naming the nearest."""
+        hidden = self._exact.keys() & set(claimed)
+        for pattern in [*self._exact, *(glob.pattern for glob in self._globs)]:
+            if pattern in self._used or any(NameGlob(pattern).matches(name) for name in hidden):
+                continue
             raise InvalidInput(
-                f"names: {unused[0]!r} matches none of the {len(claimed)} values the producer recorded.",
-                hint=_nearest(unused[0], claimed),
+                f"names: {pattern!r} matches none of the {len(claimed)} values the producer recorded.",
+                hint=_nearest(pattern, claimed),
             )
 
 
