@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from sqlalchemy import Table, TextClause, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from weighbridge.errors import StorageBusy, StorageError, StorageFull
@@ -63,6 +64,21 @@ def _enter_wal(driver: sqlite3.Connection) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
+
+
+def upsert(table: Table, *, keys: tuple[str, ...], columns: tuple[str, ...]) -> TextClause:
+    """An INSERT of `keys` and `columns` that overwrites `columns` where the keys exist.
+
+    Text, because SQLAlchemy spells ON CONFLICT per database while SQLite and PostgreSQL read the same SQL.
+    """
+    quote = '"{}"'.format
+    names = (*keys, *columns)
+    updates = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in columns)
+    return text(
+        f"INSERT INTO {table.name} ({', '.join(map(quote, names))}) "
+        f"VALUES ({', '.join(f':{name}' for name in names)}) "
+        f"ON CONFLICT ({', '.join(map(quote, keys))}) DO UPDATE SET {updates}"
+    )
 
 
 _SQLITE_PRIMARY: Final[dict[int, tuple[type[StorageError], str, str]]] = {

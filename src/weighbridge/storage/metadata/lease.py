@@ -1,8 +1,8 @@
 """One host at a time on a home that hosts share: a lease file beside the database.
 
 File locks are not to be trusted on network file systems, so a host owns the home while its lease file is
-younger than 120 s. Ages are differences of modification times that the file server itself wrote, so the clocks
-of hosts need not agree. Processes of one host share its lease: between them file locks work.
+younger than 120 s. Ages are differences of modification times that the file server itself wrote, so clocks of
+hosts need not agree. Processes of one host share its lease: between them file locks work.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Brings a database to the schema this code knows, or refuses it. No queries on the data itself.
 
-A current database costs one look at its version table. A new one is built from tables.py and stamped; an older
-one is migrated by Alembic, imported only then. tests/migration holds the two ways to the same schema.
+A current database costs one look at its version table. A new one is built from tables.py and stamped; an
+older one is migrated by Alembic, imported only then. tests/migration holds the two ways to the same schema.
 """
 
 from __future__ import annotations

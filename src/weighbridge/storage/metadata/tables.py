@@ -1,8 +1,9 @@
 """Every table of the metadata store, in SQLAlchemy Core; the migrations build exactly these. No queries here.
 
-Times are unix seconds (REAL, UTC). `*_pk` are internal and never leave storage but for versions, collections and
-evaluations, whose ids are their keys. JSON is text written by msgspec, where NaN and infinities are bare tokens.
-What is filtered or sorted has a typed column and an index; every config and summary value is also a row of `run_values`.
+Times are unix seconds (REAL, UTC). `*_pk` are internal and never leave storage but for versions,
+collections and evaluations, whose ids are their keys. JSON is the text of jsontext.py, where NaN and
+infinities are bare tokens. What is filtered or sorted has a typed column and an index; every config and
+summary value is also a row of `run_values`.
 """
 
 from __future__ import annotations
