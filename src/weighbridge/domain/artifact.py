@@ -38,8 +38,8 @@ class CollectionRecord(msgspec.Struct, frozen=True, kw_only=True):
 class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One immutable version, as seen through one collection (its own sequence, or a registry that links it).
 
-    `collection`, `version` and `aliases` belong to the collection it was asked for through; `source_*` name the
-    sequence it was logged into and never change. `version_id` is the same through every link.
+    `collection`, `version` and `aliases` belong to the collection it was asked for through; `source_*` name
+    the sequence it was logged into and never change. `version_id` is the same through every link.
     """
 
     version_id: int

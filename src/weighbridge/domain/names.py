@@ -131,7 +131,7 @@ def check_run_tag(name: str) -> str:
     return name
 
 
-def check_metric_name(name: str) -> str:
+def check_metric_name(name: object) -> str:
     """Return `name` if it may name a metric: any Unicode without NUL, at most 1,000 characters."""
     if not isinstance(name, str) or not name or len(name) > METRIC_NAME_MAX or "\x00" in name:
         shown = name[:40] if isinstance(name, str) else name
@@ -176,7 +176,7 @@ class ArtifactPath(msgspec.Struct, frozen=True, kw_only=True):
         return f"{head}:{self.version}"
 
 
-def parse_artifact_path(text: str) -> ArtifactPath:
+def parse_artifact_path(text: object) -> ArtifactPath:
     """Read an artifact path as users and Usage tabs write it; raises InvalidReference, InvalidName."""
     if not isinstance(text, str) or not text.strip():
         raise InvalidReference(

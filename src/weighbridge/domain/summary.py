@@ -1,8 +1,9 @@
 """How rows of history and values set by hand become a run's summary.
 
-The same fold runs in the client (what `run.summary` shows) and in the service (what is stored), so the two agree.
-Rules: a metric's summary is its last logged value, unless `define_metric(summary=...)` asks for min, max, mean, best,
-last, first or none; then it is a dict of those. What is set by hand stands until the metric is logged again.
+The same fold runs in the client (what `run.summary` shows) and in the service (what is stored), so the two
+agree. Rules: a metric's summary is its last logged value, unless `define_metric(summary=...)` asks for min,
+max, mean, best, last, first or none; then it is a dict of those. What is set by hand stands until the
+metric is logged again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ KINDS = frozenset({"min", "max", "mean", "best", "last", "first", "none", "copy"
 
 
 class ColumnFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a chunk knows of one metric without its values. Numeric facts leave NaN out; None if there are none."""
+    """What a chunk knows of one metric without its values. Numeric facts leave NaN out; None if there are
+    none.
+    """
 
     last: Any
     count: int

@@ -14,8 +14,8 @@ from weighbridge.domain.run import RunRef
 class LogArtifact(msgspec.Struct, frozen=True, kw_only=True):
     """Make a version in the sequence `entity/project/name`. Repeating a `client_id` gives the same version.
 
-    The blobs must be in the store already. Content equal to a version of the sequence gives that version (and moves the
-    aliases to it). `latest` is always moved. `manifest` is domain.manifest's encoding.
+    The blobs must be in the store already. Content equal to a version of the sequence gives that version
+    (and moves the aliases to it). `latest` is always moved. `manifest` is domain.manifest's encoding.
     """
 
     entity: str
@@ -37,7 +37,9 @@ class LogArtifact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResolveVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Find a version by a full address. `version` is an alias, `vN` or a digest. `type`, if given, must match."""
+    """Find a version by a full address. `version` is an alias, `vN` or a digest. `type`, if given, must
+    match.
+    """
 
     entity: str
     project: str
@@ -99,14 +101,16 @@ class UpdateVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeleteVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Delete a version; refused while it has aliases other than `latest` unless `delete_aliases`. A tombstone stays."""
+    """Delete a version; refused while it has aliases other than `latest` unless `delete_aliases`. A
+    tombstone stays.
+    """
 
     version_id: int
     delete_aliases: bool = False
 
 
 class ListCollections(msgspec.Struct, frozen=True, kw_only=True):
-    """Collections of a project by name. `type` None is all; `query` matches part of the name or description."""
+    """A project's collections by name. `type` None is all; `query` matches a part of name or description."""
 
     entity: str
     project: str
@@ -153,7 +157,9 @@ class UpdateCollection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AliasHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """The moves of one alias (or of all, None) in a collection, oldest first; `until` unix seconds, inclusive."""
+    """The moves of one alias (or of all, None) in a collection, oldest first; `until` unix seconds,
+    inclusive.
+    """
 
     entity: str
     project: str

@@ -11,7 +11,7 @@ from weighbridge.domain.run import RunRef
 
 
 class RecordEvaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """Store a judged pass over a version, with its run. The same run and version replace the earlier report."""
+    """Store a judged pass over a version, with its run. Run and version once more replace the report."""
 
     run: RunRef
     version_id: int
@@ -36,7 +36,7 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadLineage(msgspec.Struct, frozen=True, kw_only=True):
-    """The graph around a run or a version (exactly one is given). `depth` 1 to 50, `limit` 1 to 5,000 nodes."""
+    """The graph around a run or a version (one is given). `depth` 1 to 50, `limit` 1 to 5,000 nodes."""
 
     run: RunRef | None = None
     version_id: int | None = None

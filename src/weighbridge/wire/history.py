@@ -1,4 +1,4 @@
-"""Requests and answers about history. Arrays travel as little-endian bytes, ready for NumPy's `frombuffer`."""
+"""Requests and answers about history. Arrays travel as little-endian bytes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class ReadSeries(msgspec.Struct, frozen=True, kw_only=True):
 class Series(msgspec.Struct, frozen=True, kw_only=True):
     """All values of one metric by rising step, one a step.
 
-    `steps` int64, `times_us` int64 (unix microseconds); `values` float64, int64, or one byte a bool by `kind`;
-    for s and j the MessagePack list of values.
+    `steps` int64, `times_us` int64 (unix microseconds); `values` float64, int64, or one byte a bool by
+    `kind`; for s and j the MessagePack list of values.
     """
 
     name: str
@@ -52,7 +52,9 @@ class ReadBuckets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BucketSeries(msgspec.Struct, frozen=True, kw_only=True):
-    """Per bucket: the steps it truly spans (int64), counts (int64), and float64 statistics without NaN values."""
+    """Per bucket: the steps it truly spans (int64), counts (int64), and float64 statistics without NaN
+    values.
+    """
 
     name: str
     step_start: bytes
@@ -66,7 +68,9 @@ class BucketSeries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadRows(msgspec.Struct, frozen=True, kw_only=True):
-    """Merged rows by step. `names` None is all; `require_all` keeps rows holding each name. `limit` 1 to 10,000."""
+    """Merged rows by step. `names` None is all; `require_all` keeps rows holding each name. `limit` 1 to
+    10,000.
+    """
 
     run: RunRef
     names: tuple[str, ...] | None = None

@@ -115,9 +115,9 @@ class Appended(msgspec.Struct, frozen=True):
 class ListRuns(msgspec.Struct, frozen=True, kw_only=True):
     """A page of a project's runs.
 
-    `filters` is the Mongo-like language of docs/reference/filters.md; `order` is `[+-]field`, default `+created_at`;
-    runs without the ordered value come last. `limit` is 1 to 1,000. `include` names the heavy fields wanted, of config,
-    summary, environment, metrics.
+    `filters` is the Mongo-like language of docs/reference/filters.md; `order` is `[+-]field`, default
+    `+created_at`; runs without the ordered value come last. `limit` is 1 to 1,000. `include` names the
+    heavy fields wanted, of config, summary, environment, metrics.
     """
 
     entity: str

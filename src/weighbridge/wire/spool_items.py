@@ -1,7 +1,7 @@
 """Artifact intents as a run's spool keeps them, for whoever ships the spool later. Records only.
 
-An intent stands in the spool where the store could not be asked at once (offline, locked, full). Shipping one twice
-has the same effect: versions are found again by `client_id` or by their digest.
+An intent stands in the spool where the store could not be asked at once (offline, locked, full). Shipping
+one twice has the same effect: versions are found again by `client_id` or by their digest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from weighbridge.wire.artifacts import LogArtifact
 
 
 class LogArtifactItem(msgspec.Struct, frozen=True, tag="log_artifact"):
-    """Make a version. The manifest lies in the blob store, so that a frame stays small whatever the file count."""
+    """Make a version. The manifest lies in the blob store, so that a frame stays small whatever the file
+    count.
+    """
 
     request: LogArtifact
     """With an empty `manifest`."""
@@ -22,7 +24,9 @@ class LogArtifactItem(msgspec.Struct, frozen=True, tag="log_artifact"):
 
 
 class PendingVersion(msgspec.Struct, frozen=True):
-    """A version that an earlier item of the same spool makes: its place, with the manifest's digest as version."""
+    """A version that an earlier item of the same spool makes: its place, with the manifest's digest as
+    version.
+    """
 
     place: Place
     type: str

@@ -1,7 +1,7 @@
 """What the SDK asks of the other side, by noun. The local transport answers in process, HTTP by a server.
 
-Every write may be sent again with the same effect. Methods raise WeighbridgeError only; a `retryable` one means the same
-call may succeed later. Implementations are safe to call from several threads.
+Every write may be sent again with the same effect. Methods raise WeighbridgeError only; a `retryable` one
+means the same call may succeed later. Implementations are safe to call from several threads.
 """
 
 from __future__ import annotations

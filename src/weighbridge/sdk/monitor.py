@@ -1,0 +1,157 @@
+"""Watches over shipping from inside the training process, by one sleeping thread that wakes once a second.
+
+It starts the home's shipper process once a run has lived long enough to need one (a short run is shipped by
+its own `finish()`), and starts it anew should it die. Where no process can be started it ships from this
+thread, in small slices.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weighbridge.errors import WeighbridgeError
+from weighbridge.sdk.notices import warn_once
+
+if TYPE_CHECKING:
+    from weighbridge.sdk.run import Run
+    from weighbridge.settings import Settings
+
+FIRST_LOOK_S = 1.0
+LOOK_S = 5.0
+SPAWNS_MAX = 20
+LOG_BYTES_MAX = 1 << 20
+
+
+class Monitor:
+    """One for each home and process. `watch` adds a run; the thread ends when no open run is left."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._spawns = 0
+        self._uses_thread = settings.shipper == "thread"
+
+    def watch(self, run: Run) -> None:
+        """Look after a run until it is finished."""
+        with self._lock:
+            self._runs.add(run)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._loop, name="weighbridge-monitor", daemon=True)
+                self._thread.start()
+
+    def forget(self, run: Run) -> None:
+        """A run is finished."""
+        with self._lock:
+            self._runs.discard(run)
+            if not self._runs:
+                self._wake.set()
+
+    def _loop(self) -> None:
+        wait_s = FIRST_LOOK_S
+        while True:
+            self._wake.wait(wait_s)
+            with self._lock:
+                runs = [run for run in self._runs if not run.is_finished]
+                if not runs:
+                    self._thread = None
+                    self._wake.clear()
+                    return
+                self._wake.clear()
+            if self._uses_thread:
+                wait_s = self._settings.ship_interval_s
+                self._ship_here(runs)
+            else:
+                wait_s = LOOK_S
+                self._ensure_shipper()
+            for run in runs:
+                run.retry_backlog()
+
+    def _ensure_shipper(self) -> None:
+        """Start a shipper unless one is at work; it is asked by its lock, which goes with the process."""
+        from weighbridge.sdk.shipper import take_lock
+
+        try:
+            lock = take_lock(self._settings.home / "spool")
+        except OSError:
+            return
+        if lock is None:
+            return
+        os.close(lock)
+        if self._spawns >= SPAWNS_MAX:
+            self._uses_thread = True
+            warn_once("shipper", "the shipper process keeps dying; shipping from a thread instead.")
+            return
+        try:
+            spawn_shipper(self._settings)
+            self._spawns += 1
+        except OSError as error:
+            self._uses_thread = True
+            warn_once(
+                "shipper", f"no shipper process could be started ({error}); shipping from a thread instead."
+            )
+
+    def _ship_here(self, runs: list[Run]) -> None:
+        for run in runs:
+            try:
+                run.ship_slice()
+            except WeighbridgeError as error:
+                warn_once(f"ship {run.id}", f"run {run.id}: {error} Logging goes on; it will be tried again.")
+                time.sleep(min(5.0, self._settings.ship_interval_s))
+
+
+_BOOT = """import sys
+sys.path.insert(0, sys.argv[1])
+from weighbridge.sdk.shipper import main
+sys.exit(main(sys.argv[2:]))"""
+
+
+def spawn_shipper(settings: Settings) -> None:
+    """Start a shipper that outlives this process. Raises OSError."""
+    import weighbridge
+
+    root = str(Path(weighbridge.__file__).resolve().parent.parent)
+    log_path = settings.home / "spool" / "shipper.log"
+    if log_path.exists() and log_path.stat().st_size > LOG_BYTES_MAX:
+        log_path.unlink(missing_ok=True)
+    arguments = [str(settings.home), str(settings.ship_interval_s), settings.network_home]
+    with log_path.open("ab") as log:
+        # -P and our own path entry: a user's `random.py` beside the script must not be imported instead of
+        # Python's.
+        subprocess.Popen(
+            [sys.executable, "-P", "-c", _BOOT, root, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+            cwd="/",
+        )
+
+
+_monitors: dict[Path, Monitor] = {}
+_lock = threading.Lock()
+
+
+def monitor_for(settings: Settings) -> Monitor:
+    """The process's monitor of a home."""
+    with _lock:
+        return _monitors.setdefault(settings.home, Monitor(settings))
+
+
+def _forget_after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+    _monitors.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
