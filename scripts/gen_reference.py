@@ -76,7 +76,16 @@ def python_page() -> str:
 
 def _described(name: str) -> Iterator[str]:
     module = import_module(weighbridge._HOME_OF[name])
-    value = module if name == "errors" else getattr(module, "current" if name == "run" else name)
+    if name == "run":
+        yield _text(module.current).lstrip("\n")
+        return
+    if name in weighbridge._OF_THE_CURRENT_RUN:
+        yield f"The {name} of the current run, looked up at each access. Raises NotInitialised without one.\n"
+        return
+    if name == "errors":
+        yield "The module of all error classes; see [Errors](errors.md).\n"
+        return
+    value = getattr(module, name)
     if inspect.isclass(value):
         yield _signature(name, value) + _text(value)
         for member in _members(value):
@@ -86,10 +95,8 @@ def _described(name: str) -> Iterator[str]:
             else:
                 signature = _signature(member, getattr(value, member))
                 yield f"### `{name}.{member}`\n\n{signature}{_text(attribute)}"
-    elif inspect.isroutine(value) and name != "run":
-        yield _signature(name, value) + _text(value)
     else:
-        yield _text(value).lstrip("\n")
+        yield _signature(name, value) + _text(value)
 
 
 def _members(kind: type) -> list[str]:

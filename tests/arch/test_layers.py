@@ -26,6 +26,7 @@ def the_package() -> dict[str, Module]:
         source_tree.cycles,
         source_tree.too_large,
         source_tree.too_many_positional,
+        source_tree.needless_exceptions,
         source_tree.undocumented,
         source_tree.prints,
         source_tree.environ_readers,

@@ -160,6 +160,21 @@ def test_positional_parameters_are_refused_past_three(tmp_path: Path) -> None:
     assert [line.split()[0] for line in source_tree.too_many_positional(modules)] == ["a:A.past", "b:g"]
 
 
+def test_properties_are_not_counted_as_methods(tmp_path: Path) -> None:
+    body = "".join(f"    @property\n    def p{i}(self): ...\n" for i in range(rules.PUBLIC_METHODS_MAX + 1))
+    assert source_tree.too_large(tree(tmp_path, a="class A:\n" + body)) == []
+
+
+def test_an_exception_nothing_needs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "SIZE_EXCEPTIONS", {"a:f": 70, "a:g": 70})
+    monkeypatch.setattr(rules, "POSITIONAL_EXCEPTIONS", frozenset({"a:h", "a:f"}))
+    modules = tree(tmp_path, a="def f():\n" + "    x = 1\n" * 65 + "def h(a, b, c, d): ...\ndef g(): ...")
+    needless = [
+        line.split()[5].rstrip(",") for line in source_tree.needless_exceptions(modules) if " a:" in line
+    ]
+    assert needless == ["a:g", "a:f"]
+
+
 @pytest.mark.parametrize(
     ("checker", "bad", "good"),
     [
