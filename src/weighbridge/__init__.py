@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from weighbridge import errors as errors
+    from weighbridge.domain.evaluation import EvaluationReport as EvaluationReport
     from weighbridge.errors import WeighbridgeError as WeighbridgeError
     from weighbridge.evaluation.evaluate import evaluate as evaluate
-    from weighbridge.evaluation.report import EvaluationReport as EvaluationReport
     from weighbridge.evaluation.scorer import Scorer as Scorer
     from weighbridge.evaluation.scorer import ScorerResult as ScorerResult
     from weighbridge.sdk.artifact import Artifact as Artifact
@@ -43,7 +43,7 @@ __version__: Final = "0.1.0"
 _HOME_OF: Final = {
     "Api": "weighbridge.sdk.public",
     "Artifact": "weighbridge.sdk.artifact",
-    "EvaluationReport": "weighbridge.evaluation.report",
+    "EvaluationReport": "weighbridge.domain.evaluation",
     "Run": "weighbridge.sdk.run",
     "Scorer": "weighbridge.evaluation.scorer",
     "ScorerResult": "weighbridge.evaluation.scorer",

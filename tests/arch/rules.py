@@ -87,8 +87,11 @@ SIZE_EXEMPT: Final = ("storage.metadata.migrations.versions",)
 # W&B's signatures take more positional arguments than ours may; scripts written for it pass them so.
 POSITIONAL_EXCEPTIONS: Final = frozenset(
     {
+        "sdk.init:init",
+        "sdk.module_level:link_model",
         "sdk.module_level:log",
         "sdk.public.api:Api.runs",
+        "sdk.run:Run.define_metric",
         "sdk.run:Run.log",
     }
 )

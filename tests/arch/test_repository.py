@@ -114,6 +114,24 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert not [problem for page in pages for problem in broken_links(page)]
 
 
+def lost_paths(text: str) -> list[str]:
+    """Files and folders a page names in backticks that are in neither the repository nor the package."""
+    named = re.findall(r"`([\w./-]*/[\w./-]*)`", text)
+    places = (rules.ROOT, rules.PACKAGE)
+    return [name for name in named if not any((place / name).exists() for place in places)]
+
+
+def test_a_lost_path_is_found() -> None:
+    assert lost_paths("`sdk/` `src/weighbridge/errors.py` `sdk/gone.py` `a * b` `errors.py`") == [
+        "sdk/gone.py"
+    ]
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md"])
+def test_the_map_names_only_what_exists(page: str) -> None:
+    assert not lost_paths((rules.ROOT / page).read_text())
+
+
 def test_locks_hold_exact_pins_and_nothing_else() -> None:
     for path in (rules.ROOT / "requirements").glob("*.txt"):
         lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
