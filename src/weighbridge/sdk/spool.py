@@ -48,7 +48,7 @@ _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 def seed(kind: int, length: int) -> int:
     """The CRC's start value, so that a damaged kind or length is found as well."""
-    return (kind << 24 ^ length) & 0xFFFFFFFF
+    return (kind << 16 ^ length) & 0xFFFFFFFF
 
 
 def frame(kind: int, payload: bytes) -> bytes:
@@ -136,7 +136,7 @@ class SpoolWriter:
         """
         length = len(payload)
         data = (
-            FRAME.pack(FRAME_MAGIC, kind, length, zlib.crc32(payload, (kind << 24 ^ length) & 0xFFFFFFFF))
+            FRAME.pack(FRAME_MAGIC, kind, length, zlib.crc32(payload, (kind << 16 ^ length) & 0xFFFFFFFF))
             + payload
         )
         if self._backlog or self._fd < 0:

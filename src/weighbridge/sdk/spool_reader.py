@@ -143,7 +143,7 @@ def parse_frames(data: memoryview, *, at_most: int = 1 << 30) -> tuple[list[tupl
         if magic != FRAME_MAGIC or end > size:
             break
         payload = data[head:end]
-        if crc32(payload, (kind << 24 ^ length) & 0xFFFFFFFF) != crc:
+        if crc32(payload, (kind << 16 ^ length) & 0xFFFFFFFF) != crc:
             break
         frames.append((kind, payload))
         position = end
