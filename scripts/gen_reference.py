@@ -100,13 +100,16 @@ def _described(name: str) -> Iterator[str]:
 
 
 def _members(kind: type) -> list[str]:
-    """Public methods and properties a class defines itself, in the order of the source."""
+    """Public methods and properties of a class and of our classes below it, its own first."""
     callables = (property, staticmethod, classmethod)
-    return [
+    found = [
         name
-        for name, value in vars(kind).items()
+        for base in kind.__mro__
+        if base.__module__.startswith("weighbridge.")
+        for name, value in vars(base).items()
         if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, callables))
     ]
+    return list(dict.fromkeys(found))
 
 
 class _Bare(str):
