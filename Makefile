@@ -56,7 +56,7 @@ demo: $(VENV)/.stamp-demo
 	@$(BIN)/weighbridge demo $(ARGS)
 
 test: $(VENV)/.stamp-dev $(VENV)/.stamp-torch
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(VENV)/.stamp-dev
 	@echo "Lint";         $(BIN)/ruff check --quiet .
