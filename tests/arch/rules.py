@@ -79,7 +79,9 @@ TEST_FILE_LINES_MAX: Final = 600
 POSITIONAL_PARAMETERS_MAX: Final = 3
 
 # `module` or `module:Class.function` -> the size it may have for now. Properties are not counted as methods.
-SIZE_EXCEPTIONS: Final[dict[str, int]] = {}
+SIZE_EXCEPTIONS: Final[dict[str, int]] = {
+    "sdk.artifact:Artifact": 27,  # W&B's methods, each of which scripts call
+}
 
 # A migration is written once and then never changed, so it is as long as the schema it makes.
 SIZE_EXEMPT: Final = ("storage.metadata.migrations.versions",)
@@ -87,6 +89,11 @@ SIZE_EXEMPT: Final = ("storage.metadata.migrations.versions",)
 # W&B's signatures take more positional arguments than ours may; scripts written for it pass them so.
 POSITIONAL_EXCEPTIONS: Final = frozenset(
     {
+        "sdk.artifact:Artifact.__init__",
+        "sdk.artifact:Artifact.add_dir",
+        "sdk.artifact:Artifact.add_file",
+        "sdk.artifact:Artifact.add_reference",
+        "sdk.artifact:Artifact.download",
         "sdk.init:init",
         "sdk.module_level:link_model",
         "sdk.module_level:log",
