@@ -91,6 +91,7 @@ HIGHER_IS_BETTER = frozenset(
 )
 """Words of a metric's name that tell its direction when its definition does not."""
 
+_TOKEN = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 
 
@@ -108,7 +109,7 @@ def direction_of(name: str, definition: MetricDefinition | None = None) -> tuple
     if len(kept) == 1:
         kind = kept.pop()
         return (Direction.HIGHER if kind == "max" else Direction.LOWER), f"summary {kind} of define_metric"
-    words = [word.lower() for word in _WORD.findall(name)]
+    words = [word.lower() for word in (*_TOKEN.findall(name), *_WORD.findall(name))]
     low = [word for word in words if word in LOWER_IS_BETTER]
     high = [word for word in words if word in HIGHER_IS_BETTER and not (low and word in ("top1", "top5"))]
     if low and not high:

@@ -275,7 +275,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         lines = [headline(self)]
         lines += [f"  {sentence_of(result)}" for result in worst_first(self.metrics)[:5]]
-        lines += [f"  cause {cause.rank}: {cause.title}" for cause in self.causes[:3]]
+        lines += [one_line(f"  cause {cause.rank}: {cause.title}") for cause in self.causes[:3]]
         return "\n".join(lines)
 
 
@@ -286,14 +286,14 @@ def judge(report: EvaluationReport) -> EvaluationReport:
 
 def headline(report: EvaluationReport) -> str:
     """One sentence: version, verdict, how many claims held, and the worst metric or first failing check."""
-    text = f"{report.model}: {report.verdict}"
+    text = f"{one_line(report.model)}: {report.verdict}"
     if report.metrics:
         text += f", {report.count(Outcome.REPRODUCED)} of {len(report.metrics)} claims reproduced"
     if worst := worst_first(report.metrics):
         return f"{text}; worst: {sentence_of(worst[0])}"
     bad = [check for check in report.checks if check.outcome is report.verdict]
     if report.verdict is not Verdict.PASSED and bad:
-        return f"{text}; {bad[0].message}" + ("" if bad[0].message.endswith(".") else ".")
+        return f"{text}; {one_line(bad[0].message)}" + ("" if bad[0].message.endswith(".") else ".")
     if report.verdict is not Verdict.PASSED:
         return f"{text}; nothing was checked."
     return f"{text}."
@@ -301,9 +301,9 @@ def headline(report: EvaluationReport) -> str:
 
 def sentence_of(result: MetricResult) -> str:
     """One claim's outcome in words."""
-    name = result.claimed_name
-    if result.measured_name != name:
-        name += f" (measured as {result.measured_name})"
+    name = one_line(result.claimed_name)
+    if result.measured_name != result.claimed_name:
+        name += f" (measured as {one_line(result.measured_name)})"
     if result.outcome is Outcome.MISSING:
         return f"{name} was claimed as {format_value(result.claimed)} and not measured."
     if result.outcome is Outcome.NOT_COMPARABLE:
@@ -315,6 +315,13 @@ def sentence_of(result: MetricResult) -> str:
     if result.relative_difference is not None:
         text += f" ({result.relative_difference:.3g} relative)"
     return text + "."
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks and control characters written out, so that no name can steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def format_value(value: object) -> str:

@@ -19,6 +19,7 @@ from weighbridge.domain.evaluation import (
     Verdict,
     format_value,
     headline,
+    one_line,
     worst_first,
 )
 
@@ -70,11 +71,11 @@ def parts_of(report: EvaluationReport) -> list[Table | Listing]:
 
 def to_text(report: EvaluationReport) -> str:
     """The report as plain text with aligned columns, for files and pipes."""
-    parts = [headline(report), _origin(report)]
+    parts = [headline(report), one_line(_origin(report))]
     for part in parts_of(report):
         lines = _listed(part) if isinstance(part, Listing) else _tabled(part)
-        parts.append("\n".join([part.title, *lines] + ([f"  {part.rest}"] if part.rest else [])))
-    parts += [f"Note: {note}" for note in report.notes]
+        parts.append("\n".join([one_line(part.title), *lines] + ([f"  {part.rest}"] if part.rest else [])))
+    parts += [f"Note: {one_line(note)}" for note in report.notes]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -90,7 +91,7 @@ def to_markdown(report: EvaluationReport) -> str:
         else:
             rule = _row(["---"] * len(part.columns), escape=False)
             lines = [_row(part.columns), rule, *map(_row, part.rows)]
-        parts.append(f"### {part.title}\n\n" + "\n".join(lines))
+        parts.append(f"### {_escape(part.title)}\n\n" + "\n".join(lines))
         if part.rest:
             parts.append(_escape(part.rest))
     parts += [f"Note: {_escape(note)}" for note in report.notes]
@@ -110,22 +111,24 @@ def to_rich(report: EvaluationReport) -> Group:
     from rich.text import Text
 
     style = {Verdict.PASSED: "bold green", Verdict.FAILED: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
-    parts: list[RenderableType] = [Text(_visible(headline(report)), style=style[report.verdict])]
+    parts: list[RenderableType] = [Text(headline(report), style=style[report.verdict])]
     if origin := _origin(report):
-        parts.append(Text(_visible(origin), style="dim"))
+        parts.append(Text(one_line(origin), style="dim"))
     for part in parts_of(report):
         if isinstance(part, Listing):
             parts.append(
                 Text("\n".join([part.title, *_listed(part)] + ([f"  {part.rest}"] if part.rest else [])))
             )
             continue
-        drawn = RichTable(title=part.title, caption=part.rest or None, title_justify="left", box=box.SIMPLE)
+        drawn = RichTable(
+            title=Text(one_line(part.title)), caption=part.rest or None, title_justify="left", box=box.SIMPLE
+        )
         for column in part.columns:
             drawn.add_column(column, overflow="fold")
         for row in part.rows:
-            drawn.add_row(*(Text(_visible(cell)) for cell in row))  # Text: a metric's name is never markup
+            drawn.add_row(*(Text(one_line(cell)) for cell in row))  # Text: a metric's name is never markup
         parts.append(drawn)
-    parts += [Text(f"Note: {_visible(note)}") for note in report.notes]
+    parts += [Text(f"Note: {one_line(note)}") for note in report.notes]
     return Group(*parts)
 
 
@@ -276,19 +279,12 @@ def _tabled(table: Table) -> list[str]:
 def _listed(listing: Listing) -> list[str]:
     lines = []
     for place, (text, under) in enumerate(listing.rows, 1):
-        lines += [f"  {place}. {_visible(text)}", *(f"     {_visible(line)}" for line in under)]
+        lines += [f"  {place}. {one_line(text)}", *(f"     {one_line(line)}" for line in under)]
     return lines
 
 
 def _one_line(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    return [tuple(_visible(cell) for cell in row) for row in rows]
-
-
-def _visible(text: str) -> str:
-    """The text on one line, its control characters written out, so that no name can steer a terminal."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
-    )
+    return [tuple(one_line(cell) for cell in row) for row in rows]
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -301,7 +297,7 @@ def _row(cells: Sequence[str], *, escape: bool = True) -> str:
 
 
 def _escape(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|!~&$@" else letter for letter in _visible(text))
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|!~&$@" else letter for letter in one_line(text))
 
 
 def _short(digest: str) -> str:

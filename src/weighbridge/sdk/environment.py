@@ -51,7 +51,7 @@ def capture(
     seeds, precision = _of_frameworks(notes)
     if hash_seed := environ.get("PYTHONHASHSEED"):
         seeds["PYTHONHASHSEED"] = hash_seed
-    gpus, gpu_driver = _gpus()
+    gpus, gpu_driver = nvidia_gpus()
     return Environment(
         python_version=platform.python_version(),
         python_implementation=platform.python_implementation(),
@@ -151,9 +151,8 @@ def _cpu_model() -> str:
 
 
 @cache
-def _gpus() -> tuple[tuple[str, ...], str]:
+def nvidia_gpus(root: Path = Path("/proc/driver/nvidia")) -> tuple[tuple[str, ...], str]:
     """Models and driver of NVIDIA GPUs as the kernel module lists them: no library, no child process."""
-    root = Path("/proc/driver/nvidia")
     models: list[str] = []
     try:
         for card in sorted((root / "gpus").iterdir()):
