@@ -101,9 +101,9 @@ def paired_bootstrap(
     if float(differences.min()) == float(differences.max()):
         delta, low, high, p_value, method = _constant(float(differences[0]), resamples)
     elif statistic == "mean":
-        delta, low, high, p_value, method = _mean(differences, resamples, confidence, seed)
+        delta, low, high, p_value, method = _mean(differences, resamples, confidence=confidence, seed=seed)
     elif statistic == "median":
-        delta, low, high, p_value, method = _median(left, right, resamples, confidence, seed)
+        delta, low, high, p_value, method = _median(left, right, resamples, confidence=confidence, seed=seed)
     else:
         raise InvalidInput(f"statistic={statistic!r} is not known.", hint="Use 'mean' or 'median'.")
     return BootstrapResult(
@@ -209,7 +209,7 @@ def _constant(delta: float, resamples: int) -> tuple[float, float, float, float,
 
 
 def _mean(
-    differences: Floats, resamples: int, confidence: float, seed: int
+    differences: Floats, resamples: int, *, confidence: float, seed: int
 ) -> tuple[float, float, float, float, str]:
     delta = float(differences.mean())
     centred = differences - delta
@@ -305,7 +305,7 @@ def _segment_sums(values: Floats, codes: NDArray[np.intp], lengths: NDArray[np.i
 
 
 def _median(
-    left: Floats, right: Floats, resamples: int, confidence: float, seed: int
+    left: Floats, right: Floats, resamples: int, *, confidence: float, seed: int
 ) -> tuple[float, float, float, float, str]:
     try:
         from scipy import stats
