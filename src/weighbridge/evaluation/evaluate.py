@@ -1,0 +1,361 @@
+"""`evaluate()`: the whole judgement of a registered model in one call.
+
+Resolve the version, open the evaluation run, pin the datasets its producer used, take over the producer's
+config, score, hold the claims against the measurements, compare with another version, check thresholds,
+store the verdict.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from weighbridge.domain.checks import check_no_regression, check_thresholds, parse_threshold
+from weighbridge.domain.evaluation import CheckResult, EvaluationReport, PinnedDataset, Tolerance
+from weighbridge.domain.names import is_registry, parse_artifact_path
+from weighbridge.domain.reproduction import Overrides
+from weighbridge.domain.summary import flatten
+from weighbridge.errors import InvalidInput
+from weighbridge.evaluation.comparing import Scored, compare, scored_before
+from weighbridge.evaluation.reproduce import (
+    build_report,
+    hold_claims,
+    producer_of,
+    store_report,
+    tolerance_of,
+    transport_of,
+)
+from weighbridge.evaluation.rows import store_rows
+from weighbridge.evaluation.safety import check_files
+from weighbridge.evaluation.scorer import LoadedScorer, load_scorer
+from weighbridge.evaluation.snapshots import MODEL, ClaimsFrom
+from weighbridge.sdk.artifact import Artifact
+from weighbridge.sdk.client import client_for
+from weighbridge.sdk.init import init
+from weighbridge.sdk.notices import notice, warn
+from weighbridge.sdk.public.reader import Reader
+from weighbridge.settings import Settings, resolve
+
+if TYPE_CHECKING:
+    from weighbridge.domain.artifact import VersionRecord
+    from weighbridge.domain.comparison import Comparison
+    from weighbridge.domain.run import RunRecord
+    from weighbridge.sdk.run import Run
+    from weighbridge.sdk.transport.base import Transport
+
+JOB_TYPE = "evaluation"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What `evaluate` was asked for, checked before anything is opened."""
+
+    scorer: LoadedScorer
+    against: str | None
+    names: Mapping[str, str] | None
+    tolerance: Tolerance
+    per_metric: Overrides | None
+    checks: tuple[str, ...]
+    datasets: tuple[str, ...]
+    config: dict[str, Any]
+    claims: ClaimsFrom
+    safe_files: bool
+
+
+def evaluate(
+    model: str | Artifact,
+    scorer: str | Callable[..., object],
+    *,
+    against: str | None = None,
+    names: Mapping[str, str] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    per_metric: Overrides | None = None,
+    checks: Sequence[str] = (),
+    datasets: Sequence[str] | Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    claims: ClaimsFrom = "auto",
+    safe_files: bool = False,
+    project: str | None = None,
+    entity: str | None = None,
+    name: str | None = None,
+    tags: Sequence[str] | None = None,
+    settings: Settings | None = None,
+) -> EvaluationReport:
+    """Score a registered model again and prove, or refute, what was claimed for it.
+
+    Args:
+        model: Artifact path such as "model-registry/Digits:staging", or an Artifact.
+        scorer: A function, or "score.py:score"; see `weighbridge.Scorer`.
+        against: Alias (or path) of a version to compare with, such as "production". Worse than it fails.
+        names: Claimed names to measured ones, such as {"final_*": "val_*"}. None pairs equal names.
+        rtol: Allowed relative difference of a claim, 1e-6 by default.
+        atol: Allowed absolute difference of a claim, 1e-9 by default.
+        per_metric: Tolerances by metric name or glob.
+        checks: Thresholds that must hold, such as "val_accuracy >= 0.95".
+        datasets: Other dataset versions than the producer's, such as ["digits-split:v3"]. Said loudly.
+        config: Config keys that differ from the producer's.
+        claims: Where claims are read: auto, summary or history.
+        safe_files: Also demand that no file of the model can run code.
+        project: Project of the evaluation run; the producer's by default.
+        entity: Owner of that project.
+        name: Display name of the evaluation run.
+        tags: Labels of the evaluation run.
+        settings: Settings in force, such as the home.
+
+    Returns the report, which is stored with the run and the version.
+
+    Raises:
+        NotFound: The model, a dataset or the version to compare with does not exist; nearest names are given.
+        InvalidScorer: The scorer cannot be loaded, raised, or returned no metrics. The run is marked failed.
+        InvalidInput: An argument cannot be read.
+    """
+    plan = _plan(
+        scorer,
+        against,
+        names,
+        tolerance_of(rtol, atol),
+        per_metric,
+        checks,
+        datasets,
+        config,
+        claims,
+        safe_files,
+    )
+    chosen = resolve(base=settings, entity=entity, project=project, mode="online")
+    artifact = _resolve(model, chosen)
+    producer = producer_of(client_for(chosen).transport, artifact.record)
+    run = init(
+        entity=entity,
+        project=project or _project_for(artifact, producer, chosen),
+        name=name,
+        tags=list(tags) if tags is not None else None,
+        job_type=JOB_TYPE,
+        reinit="create_new",
+        settings=chosen,
+    )
+    with run:
+        return _judge(run, artifact, producer, plan)
+
+
+def _plan(
+    scorer: str | Callable[..., object],
+    against: str | None,
+    names: Mapping[str, str] | None,
+    tolerance: Tolerance,
+    per_metric: Overrides | None,
+    checks: Sequence[str],
+    datasets: Sequence[str] | Mapping[str, str] | None,
+    config: Mapping[str, Any] | None,
+    claims: ClaimsFrom,
+    safe_files: bool,
+) -> Plan:
+    for text in checks:
+        parse_threshold(text)
+    if isinstance(datasets, str):
+        datasets = [datasets]
+    chosen = (
+        [f"{key}:{value}" if ":" not in value else value for key, value in datasets.items()]
+        if isinstance(datasets, Mapping)
+        else list(datasets or ())
+    )
+    return Plan(
+        scorer=load_scorer(scorer),
+        against=against,
+        names=names,
+        tolerance=tolerance,
+        per_metric=per_metric,
+        checks=tuple(checks),
+        datasets=tuple(chosen),
+        config=dict(config or {}),
+        claims=claims,
+        safe_files=safe_files,
+    )
+
+
+def _resolve(model: str | Artifact, chosen: Settings) -> Artifact:
+    """The version that is judged; fixed from here on, even if the alias moves meanwhile."""
+    if isinstance(model, Artifact):
+        return model
+    reader = Reader(client_for(chosen))
+    return reader.resolve(reader.place(model, entity=None, project=chosen.project))
+
+
+def _project_for(artifact: Artifact, producer: RunRecord | None, chosen: Settings) -> str:
+    """Where the evaluation run goes: beside the run that made the model."""
+    if producer is not None:
+        return producer.project
+    return chosen.project if is_registry(artifact.record.source_project) else artifact.record.source_project
+
+
+def _judge(run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan) -> EvaluationReport:
+    transport, started_at = transport_of(run), time.time()
+    version = artifact.record
+    used = run.use_artifact(artifact)
+    _take_over_config(run, producer, plan)
+    pinned = _pin(run, transport, producer, plan)
+    with TemporaryDirectory(prefix="evaluate-", dir=_scratch(run)) as folder:
+        model_dir, data_dirs = _download(used, pinned, Path(folder))
+        result = plan.scorer.score(model_dir, data_dirs, run.config.as_dict(), run=run)
+        fresh = dict(flatten(result.metrics))
+        run.log(dict(result.metrics))
+        run.summary.update(dict(result.metrics))
+        if result.rows is not None:
+            store_rows(run, result.rows, model=version.path)  # type: ignore[arg-type]  # checked_answer made columns
+        checks = list(check_thresholds(plan.checks, fresh)) if plan.checks else []
+        if plan.safe_files:
+            checks.append(check_files(model_dir))
+        comparison = None
+        if plan.against is not None:
+            candidate = Scored(fresh, result.rows)  # type: ignore[arg-type]  # as above
+            comparison, more = _against(
+                run, transport, artifact, producer, plan, candidate, data_dirs, pinned
+            )
+            checks.extend(more)
+    judged = hold_claims(
+        transport,
+        producer,
+        version,
+        fresh,
+        names=plan.names,
+        tolerance=plan.tolerance,
+        per_metric=plan.per_metric,
+        source=plan.claims,
+    )
+    report = build_report(
+        run,
+        transport,
+        judged,
+        fresh,
+        datasets=[data for _, data in pinned],
+        scorer=plan.scorer.identity,
+        checks=checks,
+        started_at=started_at,
+        comparison=comparison,
+        notes=_notes(producer, pinned, plan),
+    )
+    store_report(run, transport, report, version)
+    return report
+
+
+def _take_over_config(run: Run, producer: RunRecord | None, plan: Plan) -> None:
+    theirs = {k: v for k, v in (producer.config if producer else {}).items() if not k.startswith("_")}
+    run.config.update({**theirs, **plan.config}, allow_val_change=True)
+
+
+def _pin(
+    run: Run, transport: Transport, producer: RunRecord | None, plan: Plan
+) -> list[tuple[Artifact, PinnedDataset]]:
+    """Use the dataset versions the producer used, but where another one was asked for."""
+    inputs = transport.lineage.inputs(producer.ref) if producer is not None else ()
+    theirs = {v.source_collection: v for v in inputs if v.type != MODEL}
+    ours = {parse_artifact_path(path).collection: path for path in plan.datasets}
+    pinned = []
+    for name in dict.fromkeys([*theirs, *ours]):
+        used_by_producer = theirs.get(name)
+        path = ours.get(name) or (used_by_producer.source_path if used_by_producer else name)
+        if name in ours and used_by_producer is not None and "/" not in path:
+            path = f"{used_by_producer.source_entity}/{used_by_producer.source_project}/{path}"
+        artifact = run.use_artifact(path)
+        pinned.append((artifact, _pinned(artifact.record, used_by_producer)))
+    return pinned
+
+
+def _pinned(version: VersionRecord, used_by_producer: VersionRecord | None) -> PinnedDataset:
+    same = used_by_producer is not None and used_by_producer.digest == version.digest
+    note = ""
+    if used_by_producer is None:
+        note = "the producer did not use it"
+    elif not same:
+        note = f"the producer used {used_by_producer.source_version}"
+    if note:
+        warn(f"dataset {version.source_collection}: evaluating on {version.source_version}, but {note}.")
+    return PinnedDataset(version.source_collection, version.source_version, version.digest, same, note)
+
+
+def _download(
+    model: Artifact, pinned: Sequence[tuple[Artifact, PinnedDataset]], folder: Path
+) -> tuple[Path, dict[str, Path]]:
+    model_dir = Path(model.download(root=str(folder / "model")))
+    data_dirs = {}
+    for index, (artifact, data) in enumerate(pinned):
+        data_dirs[data.name] = Path(artifact.download(root=str(folder / f"dataset-{index}")))
+    return model_dir, data_dirs
+
+
+def _against(
+    run: Run,
+    transport: Transport,
+    artifact: Artifact,
+    producer: RunRecord | None,
+    plan: Plan,
+    candidate: Scored,
+    data_dirs: Mapping[str, Path],
+    pinned: Sequence[tuple[Artifact, PinnedDataset]],
+) -> tuple[Comparison, list[CheckResult]]:
+    """Compare with another version: as measured before with the same scorer and data, else scored here and
+    now.
+    """
+    assert plan.against is not None
+    is_alias = "/" not in plan.against and ":" not in plan.against
+    record = artifact.record
+    path = (
+        f"{record.entity}/{record.project}/{record.collection}:{plan.against}" if is_alias else plan.against
+    )
+    reader = Reader(run._client)
+    other = reader.resolve(reader.place(path, entity=None, project=run.project))
+    if other.record.version_id == record.version_id:
+        raise InvalidInput(
+            f"{record.path} already is {plan.against}; a version cannot be compared with itself.",
+            hint="Name another version, or leave `against` out.",
+        )
+    digests = {data.digest for _, data in pinned}
+    baseline = scored_before(transport, other.record, scorer=plan.scorer.identity, dataset_digests=digests)
+    if baseline is None:
+        baseline = _score_baseline(run, transport, other, plan, data_dirs)
+    comparison = compare(
+        candidate, baseline, other.record, alias=plan.against if is_alias else None, producer=producer
+    )
+    return comparison, check_no_regression(comparison)
+
+
+def _score_baseline(
+    run: Run, transport: Transport, other: Artifact, plan: Plan, data_dirs: Mapping[str, Path]
+) -> Scored:
+    """Score the version to compare with on the same data, built again with its own producer's config."""
+    notice(f"scoring {other.record.path} for comparison")
+    made_by = producer_of(transport, other.record)
+    config = {k: v for k, v in (made_by.config if made_by else {}).items() if not k.startswith("_")}
+    run.use_artifact(other, use_as="baseline")
+    with TemporaryDirectory(prefix="evaluate-", dir=_scratch(run)) as folder:
+        model_dir = Path(other.download(root=str(Path(folder) / "model")))
+        result = plan.scorer.score(model_dir, data_dirs, {**config, **plan.config}, run=run)
+    return Scored(
+        dict(flatten(result.metrics)),
+        result.rows,  # type: ignore[arg-type]  # checked_answer made columns
+        f"{other.record.path} was scored in this evaluation.",
+    )
+
+
+def _scratch(run: Run) -> Path:
+    """Where models and datasets are unpacked: beside the blobs, so that copying them may be cheap."""
+    folder = run._client.home / "cache" / "evaluations"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _notes(
+    producer: RunRecord | None, pinned: Sequence[tuple[Artifact, PinnedDataset]], plan: Plan
+) -> list[str]:
+    notes = []
+    if producer is not None and producer.is_deleted:
+        notes.append(f"The producer run {producer.path} was deleted; only its tombstone is left.")
+    if producer is not None and not pinned:
+        notes.append("The producer recorded no dataset, so none could be pinned.")
+    if plan.config:
+        notes.append(f"Config differs from the producer's by request: {', '.join(sorted(plan.config))}.")
+    return notes
