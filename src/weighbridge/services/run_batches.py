@@ -20,10 +20,9 @@ from weighbridge.domain.names import (
 from weighbridge.domain.run import RunState
 from weighbridge.domain.summary import ColumnFacts, SummaryFold, facts_of, flatten
 from weighbridge.errors import InvalidInput, LimitExceeded
-from weighbridge.services.ports.history import HistoryStore, NewChunk
+from weighbridge.services.ports.history import HistoryStore, NewChunk, StoredKey
 from weighbridge.services.ports.runs import RunChanges, RunDocuments, RunStore, StoredRun, ValueChanges
 from weighbridge.services.ports.transaction import Transaction
-from weighbridge.wire.history import MetricKey
 from weighbridge.wire.runs import (
     AttributesItem,
     ConfigItem,
@@ -73,7 +72,7 @@ class BatchApplier:
         self._touched: set[str] = set()
         self._leaves_before: dict[str, dict[str, Any]] = {"c": {}, "s": {}}
         self._seen: dict[str, set[str]] = {"c": set(), "s": set()}
-        self._keys: dict[str, MetricKey] = {}
+        self._keys: dict[str, StoredKey] = {}
         self._labels: dict[str, Any] = {}
         self._row_count = run.record.row_count
         self._last_step = run.record.last_step
@@ -160,19 +159,19 @@ class BatchApplier:
         self._remember("s", fold.values, names)
         for name in names:
             info = chunk.column_info(name)
-            self._count(info, new.step_max)
+            self._count(info, _last_step(chunk, info))
             self._fold_column(chunk, info, fold)
         self._bound("summary", len(fold.values))
         self._touched.update(("summary",) if fold.is_plain else ("summary", "totals"))
 
-    def _count(self, info: ColumnInfo, step_max: int) -> None:
+    def _count(self, info: ColumnInfo, last_of_chunk: int) -> None:
         known = self._keys.get(info.name)
-        count, kind, last_step = info.count, str(info.kind), step_max
+        count, kind, last_step = info.count, str(info.kind), last_of_chunk
         if known is not None:
             count += known.count
             kind = widened(known.kind, kind)
             last_step = max(known.last_step, last_step)
-        self._keys[info.name] = MetricKey(name=info.name, kind=kind, count=count, last_step=last_step)
+        self._keys[info.name] = StoredKey(name=info.name, kind=kind, count=count, last_step=last_step)
 
     def _fold_column(self, chunk: Chunk, info: ColumnInfo, fold: SummaryFold) -> None:
         """As if values were folded one by one, but from the chunk's directory where that tells enough."""
@@ -275,6 +274,21 @@ class BatchApplier:
         self._index("c", documents.config)
         self._index("s", documents.summary)
         self._runs.update_documents(self._tx, self._run.run_pk, documents, names=frozenset(self._touched))
+
+
+def _last_step(chunk: Chunk, info: ColumnInfo) -> int:
+    """The highest step at which a column has a value."""
+    if info.index is None:
+        return chunk.step_max
+    index = chunk.read(info.name).index
+    progression = chunk.step_progression()
+    if index is None:
+        return chunk.step_max
+    if progression is not None:
+        start, stride = progression
+        return start + stride * (index[-1] if stride > 0 else index[0])
+    steps = chunk.steps()
+    return max(steps[row] for row in index)
 
 
 def widened(known: str, new: str) -> str:

@@ -1,8 +1,10 @@
-"""Use cases of runs: start, feed, end, read, change, delete. No SQL; batches are applied by run_batches.py."""
+"""Use cases of runs: start, feed, end, read, change, delete. No SQL; run_batches.py applies the batches."""
 
 from __future__ import annotations
 
 from typing import Final
+
+import msgspec
 
 from weighbridge.domain.filters import Filter, parse_filter, parse_order
 from weighbridge.domain.names import (
@@ -23,6 +25,7 @@ from weighbridge.errors import (
     OffsetConflict,
 )
 from weighbridge.services.access import Action, Actor, check
+from weighbridge.services.history import needs_folding
 from weighbridge.services.missing import deleted_run, no_project, no_run
 from weighbridge.services.ports.addresses import AddressBook
 from weighbridge.services.ports.audit import AuditEvent, AuditStore
@@ -44,7 +47,6 @@ from weighbridge.services.ports.unit_of_work import UnitOfWork
 from weighbridge.services.run_batches import KEYS_MAX, BatchApplier, check_label, check_tags
 from weighbridge.wire.runs import (
     AppendBatch,
-    Appended,
     HistoryItem,
     ListRuns,
     RunPage,
@@ -61,6 +63,13 @@ PAGE_MAX: Final = 1_000
 SPOOL_ID_MAX: Final = 128
 
 _NOTHING: Final[frozenset[str]] = frozenset()
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a spool is stored now, and whether HistoryService.fold is due for the run."""
+
+    next_offset: int
+    needs_folding: bool
 
 
 class RunsService:
@@ -116,7 +125,7 @@ class RunsService:
                 spool=spool,
             )
 
-    def append(self, actor: Actor, batch: AppendBatch) -> Appended:
+    def append(self, actor: Actor, batch: AppendBatch) -> Stored:
         """Store one batch in one transaction; a batch that is stored already is a no-op.
 
         Raises OffsetConflict (details: expected, got) where it does not begin at the end of what is stored,
@@ -135,7 +144,7 @@ class RunsService:
                     details={"expected": None, "got": batch.offset, "spool_id": batch.spool_id[:80]},
                 )
             if batch.end_offset <= spool.next_offset:
-                return Appended(spool.next_offset)
+                return Stored(next_offset=spool.next_offset, needs_folding=False)
             if batch.offset != spool.next_offset:
                 raise OffsetConflict(
                     f"A batch of run {ref.path!r} begins at byte {batch.offset:,} of its spool; "
@@ -143,8 +152,7 @@ class RunsService:
                     hint="Send what follows the stored bytes.",
                     details={"expected": spool.next_offset, "got": batch.offset},
                 )
-            self._apply(tx, run, batch, spool)
-            return Appended(batch.end_offset)
+            return self._apply(tx, run, batch, spool=spool)
 
     def heartbeat(self, actor: Actor, run: RunRef, spool_id: str) -> None:
         """Note that the writer lives."""
@@ -369,7 +377,7 @@ class RunsService:
             has_live_writer=is_resumed and self._spools.has_other_open(tx, run.run_pk, spool_id, since=since),
         )
 
-    def _apply(self, tx: Transaction, run: StoredRun, batch: AppendBatch, spool: Spool) -> None:
+    def _apply(self, tx: Transaction, run: StoredRun, batch: AppendBatch, *, spool: Spool) -> Stored:
         now = self._clock.now()
         applier = BatchApplier(tx, run, self._runs, self._history)
         for item in batch.items:
@@ -384,6 +392,12 @@ class RunsService:
             next_offset=batch.end_offset,
             is_open=spool.is_open and not is_finished,
             heartbeat_at=now,
+        )
+        has_history = any(isinstance(item, HistoryItem) for item in batch.items)
+        return Stored(
+            next_offset=batch.end_offset,
+            needs_folding=(has_history or is_finished)
+            and needs_folding(self._history.tail(tx, run.run_pk), is_finished=is_finished),
         )
 
     @staticmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -25,6 +26,7 @@ from weighbridge.services.ports.history import (
     NewChunk,
     NewSegment,
     StoredChunk,
+    StoredKey,
     StoredSegment,
 )
 from weighbridge.services.ports.transaction import Transaction
@@ -35,12 +37,11 @@ from weighbridge.storage.metadata.tables import (
     history_keys,
     history_segments,
 )
-from weighbridge.wire.history import MetricKey
 
 _INSERT_CHUNK: Final = insert(history_chunks)
 _INSERT_SEGMENT: Final = insert(history_segments).returning(history_segments.c.segment_pk)
 _INSERT_BLOCKS: Final = insert(history_blocks)
-# The CASE is a rule of the domain, kept here because reading, widening and writing back a name would cost three
+# The CASE is a rule of the domain, kept here because to read, widen and write back a name would cost three
 # times as much; services.run_batches.widened says the same and a contract test holds the two together.
 _ADD_KEY: Final = text(
     """
@@ -65,6 +66,7 @@ _KEYS: Final = (
 _TAIL: Final = select(
     func.count().label("chunk_count"),
     func.coalesce(func.sum(history_chunks.c.row_count), 0).label("row_count"),
+    func.coalesce(func.sum(func.length(history_chunks.c.data)), 0).label("size_bytes"),
 ).where(history_chunks.c.run_pk == bindparam("run_pk"))
 
 
@@ -79,7 +81,7 @@ def _reaching(table: Table) -> tuple[ColumnElement[bool], ...]:
 
 
 _CHUNKS: Final = (
-    select(history_chunks.c.chunk_pk, history_chunks.c.data)
+    select(history_chunks.c.chunk_pk, history_chunks.c.row_count, history_chunks.c.data)
     .where(*_reaching(history_chunks))
     .order_by(history_chunks.c.chunk_pk)
 )
@@ -90,9 +92,6 @@ _BLOCKS: Final = select(history_blocks.c.segment_pk, history_blocks.c.blocks).wh
     history_blocks.c.segment_pk.in_(bindparam("segment_pks", expanding=True)),
     history_blocks.c.name == bindparam("name"),
 )
-_ALL_BLOCKS: Final = select(history_blocks.c.name, history_blocks.c.blocks).where(
-    history_blocks.c.segment_pk == bindparam("segment_pk")
-)
 _DROP_CHUNKS: Final = delete(history_chunks).where(
     history_chunks.c.run_pk == bindparam("pk"),
     history_chunks.c.chunk_pk.in_(bindparam("chunk_pks", expanding=True)),
@@ -101,11 +100,14 @@ _DROP_SEGMENTS: Final = delete(history_segments).where(
     history_segments.c.run_pk == bindparam("pk"),
     history_segments.c.segment_pk.in_(bindparam("segment_pks", expanding=True)),
 )
-_COUNT_CHUNKS: Final = select(func.count()).where(
+_DROP_BLOCKS: Final = delete(history_blocks).where(
+    history_blocks.c.segment_pk.in_(bindparam("segment_pks", expanding=True))
+)
+_CHUNK_MARKS: Final = select(history_chunks.c.chunk_pk, history_chunks.c.row_count).where(
     history_chunks.c.run_pk == bindparam("pk"),
     history_chunks.c.chunk_pk.in_(bindparam("chunk_pks", expanding=True)),
 )
-_COUNT_SEGMENTS: Final = select(func.count()).where(
+_SEGMENT_MARKS: Final = select(history_segments.c.segment_pk, history_segments.c.digest).where(
     history_segments.c.run_pk == bindparam("pk"),
     history_segments.c.segment_pk.in_(bindparam("segment_pks", expanding=True)),
 )
@@ -137,7 +139,7 @@ class SqlHistoryStore:
             },
         )
 
-    def add_keys(self, tx: Transaction, run_pk: int, keys: Sequence[MetricKey]) -> None:
+    def add_keys(self, tx: Transaction, run_pk: int, keys: Sequence[StoredKey]) -> None:
         """Count values of metrics in."""
         rows: list[dict[str, Any]] = [
             {
@@ -152,17 +154,17 @@ class SqlHistoryStore:
         if rows:
             connection(tx).execute(_ADD_KEY, rows)
 
-    def keys(self, tx: Transaction, run_pk: int) -> tuple[MetricKey, ...]:
+    def keys(self, tx: Transaction, run_pk: int) -> tuple[StoredKey, ...]:
         """Metrics by name."""
         return tuple(
-            MetricKey(name=row.name, kind=row.kind, count=row.value_count, last_step=row.last_step)
+            StoredKey(name=row.name, kind=row.kind, count=row.value_count, last_step=row.last_step)
             for row in connection(tx).execute(_KEYS, {"run_pk": run_pk})
         )
 
     def tail(self, tx: Transaction, run_pk: int) -> ChunkTail:
         """How much is not folded."""
         row = connection(tx).execute(_TAIL, {"run_pk": run_pk}).one()
-        return ChunkTail(chunk_count=row.chunk_count, row_count=row.row_count)
+        return ChunkTail(chunk_count=row.chunk_count, row_count=row.row_count, size_bytes=row.size_bytes)
 
     def chunks(
         self, tx: Transaction, run_pk: int, *, step_min: int | None = None, step_max: int | None = None
@@ -170,7 +172,7 @@ class SqlHistoryStore:
         """Chunks that reach into the steps, in order of arrival."""
         bounds = {"run_pk": run_pk, "step_min": step_min, "step_max": step_max}
         return tuple(
-            StoredChunk(chunk_pk=row.chunk_pk, data=row.data)
+            StoredChunk(chunk_pk=row.chunk_pk, row_count=row.row_count, data=row.data)
             for row in connection(tx).execute(_CHUNKS, bounds)
         )
 
@@ -196,31 +198,52 @@ class SqlHistoryStore:
         found = connection(tx).execute(_BLOCKS, {"segment_pks": list(segment_pks), "name": name})
         return {row.segment_pk: row.blocks for row in found}
 
-    def all_blocks(self, tx: Transaction, segment_pk: int) -> dict[str, bytes]:
-        """Packed block statistics of every metric of a segment."""
-        found = connection(tx).execute(_ALL_BLOCKS, {"segment_pk": segment_pk})
-        return {row.name: row.blocks for row in found}
-
-    def replace_chunks(
-        self, tx: Transaction, run_pk: int, chunk_pks: Sequence[int], *, segment: NewSegment, at: float
+    def join_chunks(
+        self, tx: Transaction, run_pk: int, chunks: Sequence[StoredChunk], *, joined: NewChunk
     ) -> bool:
-        """Swap chunks for the segment made of them; False where one is gone already."""
-        sql, which = connection(tx), {"pk": run_pk, "chunk_pks": list(chunk_pks)}
-        if sql.execute(_COUNT_CHUNKS, which).scalar_one() != len(chunk_pks):
+        """Swap chunks for the one made of them, in their place in the order of arrival."""
+        if not self._drop_chunks(tx, run_pk, chunks):
             return False
-        sql.execute(_DROP_CHUNKS, which)
+        row = {"run_pk": run_pk, "chunk_pk": chunks[-1].chunk_pk, **msgspec.structs.asdict(joined)}
+        connection(tx).execute(_INSERT_CHUNK, row)
+        return True
+
+    def fold_chunks(
+        self, tx: Transaction, run_pk: int, chunks: Sequence[StoredChunk], *, segment: NewSegment, at: float
+    ) -> bool:
+        """Swap the oldest chunks for the segment made of them; False where one is gone already."""
+        if not self._drop_chunks(tx, run_pk, chunks):
+            return False
         self._add_segment(tx, run_pk, segment, at=at)
         return True
 
-    def replace_segments(
-        self, tx: Transaction, run_pk: int, segment_pks: Sequence[int], *, segment: NewSegment, at: float
+    def merge_segments(
+        self,
+        tx: Transaction,
+        run_pk: int,
+        segments: Sequence[StoredSegment],
+        *,
+        segment: NewSegment,
+        at: float,
     ) -> bool:
-        """Swap segments for the one made of them; False where one is gone already."""
-        sql, which = connection(tx), {"pk": run_pk, "segment_pks": list(segment_pks)}
-        if sql.execute(_COUNT_SEGMENTS, which).scalar_one() != len(segment_pks):
+        """Swap neighbouring segments for the one made of them, in their place; False where one is gone."""
+        sql = connection(tx)
+        which = {"pk": run_pk, "segment_pks": [each.segment_pk for each in segments]}
+        found = {(row.segment_pk, row.digest) for row in sql.execute(_SEGMENT_MARKS, which)}
+        if found != {(each.segment_pk, each.digest) for each in segments}:
             return False
+        sql.execute(_DROP_BLOCKS, {"segment_pks": which["segment_pks"]})
         sql.execute(_DROP_SEGMENTS, which)
-        self._add_segment(tx, run_pk, segment, at=at)
+        self._add_segment(tx, run_pk, segment, at=at, segment_pk=segments[-1].segment_pk)
+        return True
+
+    @staticmethod
+    def _drop_chunks(tx: Transaction, run_pk: int, chunks: Sequence[StoredChunk]) -> bool:
+        sql, which = connection(tx), {"pk": run_pk, "chunk_pks": [each.chunk_pk for each in chunks]}
+        found = {(row.chunk_pk, row.row_count) for row in sql.execute(_CHUNK_MARKS, which)}
+        if found != {(each.chunk_pk, each.row_count) for each in chunks}:
+            return False
+        sql.execute(_DROP_CHUNKS, which)
         return True
 
     def wipe(self, tx: Transaction, run_pk: int) -> None:
@@ -229,20 +252,22 @@ class SqlHistoryStore:
             connection(tx).execute(statement, {"pk": run_pk})
 
     @staticmethod
-    def _add_segment(tx: Transaction, run_pk: int, segment: NewSegment, *, at: float) -> None:
+    def _add_segment(
+        tx: Transaction, run_pk: int, segment: NewSegment, *, at: float, segment_pk: int | None = None
+    ) -> None:
         sql = connection(tx)
-        segment_pk = sql.execute(
-            _INSERT_SEGMENT,
-            {
-                "run_pk": run_pk,
-                "digest": segment.digest,
-                "row_count": segment.row_count,
-                "step_min": segment.step_min,
-                "step_max": segment.step_max,
-                "directory": segment.directory,
-                "created_at": at,
-            },
-        ).scalar_one()
+        row: dict[str, Any] = {
+            "run_pk": run_pk,
+            "digest": segment.digest,
+            "row_count": segment.row_count,
+            "step_min": segment.step_min,
+            "step_max": segment.step_max,
+            "directory": segment.directory,
+            "created_at": at,
+        }
+        if segment_pk is not None:
+            row["segment_pk"] = segment_pk
+        segment_pk = sql.execute(_INSERT_SEGMENT, row).scalar_one()
         rows = [
             {"segment_pk": segment_pk, "name": name, "blocks": blocks}
             for name, blocks in segment.blocks.items()

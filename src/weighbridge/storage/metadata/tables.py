@@ -151,6 +151,7 @@ history_chunks = Table(
     Column("step_min", BigInteger, nullable=False),
     Column("step_max", BigInteger, nullable=False),
     Column("data", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,  # keys are never used twice: folding tells parts by them
 )
 
 history_segments = Table(
@@ -164,6 +165,7 @@ history_segments = Table(
     Column("step_max", BigInteger, nullable=False),
     Column("directory", LargeBinary, nullable=False),  # SegmentIndex
     Column("created_at", Double, nullable=False),
+    sqlite_autoincrement=True,  # keys are never used twice: folding tells parts by them
 )
 
 history_blocks = Table(

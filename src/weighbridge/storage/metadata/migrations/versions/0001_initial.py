@@ -201,6 +201,7 @@ def _create_history_chunks() -> None:
             ["run_pk"], ["runs.run_pk"], name=op.f("fk_history_chunks_run_pk_runs"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("chunk_pk", name=op.f("pk_history_chunks")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_history_chunks_run_pk"), "history_chunks", ["run_pk"], unique=False)
 
@@ -235,6 +236,7 @@ def _create_history_segments() -> None:
             ["run_pk"], ["runs.run_pk"], name=op.f("fk_history_segments_run_pk_runs"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("segment_pk", name=op.f("pk_history_segments")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_history_segments_run_pk"), "history_segments", ["run_pk"], unique=False)
 
