@@ -17,13 +17,14 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "errors": (),
     "domain": ("domain", "errors"),
     "settings": ("errors",),
-    "services": ("services", "domain", "errors"),
-    "storage": ("storage", "services.ports", "domain", "errors"),
+    # requests and answers are one set of typed records for wire, services and SDK: none is written twice
+    "services": ("services", "wire", "domain", "errors"),
+    "storage": ("storage", "services.ports", "wire", "domain", "errors"),
     "wire": ("wire", "domain", "errors"),
     "bootstrap": ("services", "storage", "settings", "domain", "errors"),
     # the port of a blob store is the one contract that the client's file work and the stores share
     "sdk": ("sdk", "wire", "settings", "domain", "errors", "services.ports.blobs"),
-    "evaluation": ("evaluation", "sdk", "wire", "domain", "errors"),
+    "evaluation": ("evaluation", "sdk", "wire", "settings", "domain", "errors"),
     "cli": ("cli", "sdk", "evaluation", "bootstrap", "settings", "domain", "errors"),
     "testing": ("",),
     "": ("",),  # weighbridge/__init__.py: any, but only lazily (test_import_cost.py)

@@ -19,7 +19,7 @@ from weighbridge.evaluation.statistics import compare_rows
 if TYPE_CHECKING:
     from weighbridge.domain.artifact import VersionRecord
     from weighbridge.domain.run import RunRecord
-    from weighbridge.sdk.transport.base import Transport
+    from weighbridge.sdk.public.reader import Reader
     from weighbridge.wire.evaluations import EvaluationRecord
 
 
@@ -66,7 +66,7 @@ def compare(
 
 
 def scored_before(
-    transport: Transport,
+    reader: Reader,
     version: VersionRecord,
     *,
     scorer: ScorerIdentity,
@@ -77,6 +77,7 @@ def scored_before(
     """
     if not scorer.digest:
         return None
+    transport = reader.transport
     for record in transport.evaluations.list_for_version(version.version_id):
         report = _report(record)
         if report is None or report.scorer is None or report.scorer.digest != scorer.digest:
@@ -93,7 +94,7 @@ def scored_before(
             continue
         return Scored(
             metrics,
-            load_rows(transport, kept) if kept is not None else None,
+            load_rows(reader, kept) if kept is not None else None,
             f"{version.path} was measured by run {run.path}, with the same scorer on the same data.",
         )
     return None

@@ -314,7 +314,7 @@ def _against(
             hint="Name another version, or leave `against` out.",
         )
     digests = {data.digest for _, data in pinned}
-    baseline = scored_before(transport, other.record, scorer=plan.scorer.identity, dataset_digests=digests)
+    baseline = scored_before(reader, other.record, scorer=plan.scorer.identity, dataset_digests=digests)
     if baseline is None:
         baseline = _score_baseline(run, transport, other, plan, data_dirs)
     comparison = compare(

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weighbridge.errors import DamagedRecord
 from weighbridge.sdk.artifact import Artifact
 
 if TYPE_CHECKING:
     from weighbridge.domain.artifact import VersionRecord
     from weighbridge.domain.run import RunRef
+    from weighbridge.sdk.public.reader import Reader
     from weighbridge.sdk.run import Run
     from weighbridge.sdk.transport.base import Transport
 
@@ -50,16 +50,9 @@ def find_rows(transport: Transport, run: RunRef) -> VersionRecord | None:
     return None
 
 
-def load_rows(transport: Transport, version: VersionRecord) -> dict[str, list[Any]]:
-    """Rows as columns. Raises BlobNotFound, DigestMismatch, DamagedRecord."""
-    from weighbridge.domain.manifest import Manifest
-    from weighbridge.services.ports.blobs import Fetch
-
-    entry = Manifest.decode(transport.artifacts.manifest(version.version_id)).get(ROWS_FILE)
-    if entry is None or entry.digest is None:
-        raise DamagedRecord(f"{version.path} holds no {ROWS_FILE}.", hint="Evaluate the version again.")
+def load_rows(reader: Reader, version: VersionRecord) -> dict[str, list[Any]]:
+    """Rows as columns. Raises NotFound, DigestMismatch."""
     with tempfile.TemporaryDirectory(prefix="weighbridge-rows-") as folder:
-        target = Path(folder) / ROWS_FILE
-        transport.blobs.fetch_files([Fetch(entry.digest, entry.size_bytes, target)])
+        target = Path(reader.artifact(version).download(root=folder)) / ROWS_FILE
         table = json.loads(target.read_text(encoding="utf-8"))
     return {name: [row[index] for row in table["data"]] for index, name in enumerate(table["columns"])}

@@ -70,7 +70,7 @@ class LoadedScorer:
         except Exception as error:
             raise InvalidScorer(
                 f"Scorer {name} raised {type(error).__name__}: {error}",
-                hint="Run it by hand on the downloaded model and datasets; its traceback is kept with this error.",
+                hint="Run it by hand on the downloaded model and datasets.",
                 details={"scorer": name, "error": type(error).__name__},
             ) from error
         return checked_answer(answer, name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_checkable
 
@@ -17,7 +18,7 @@ from weighbridge.domain.lineage import Direction
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.names import check_artifact_name, check_artifact_type
 from weighbridge.errors import NotFound, ProducerNotFound, UsageError
-from weighbridge.sdk.artifact_draft import Draft
+from weighbridge.sdk.artifact_draft import Draft, digest_of, hash_file
 from weighbridge.sdk.artifact_files import ArtifactEntry
 from weighbridge.sdk.artifact_identity import ArtifactHost
 from weighbridge.sdk.artifact_lifecycle import ArtifactLifecycle
@@ -154,7 +155,7 @@ class Artifact(ArtifactLifecycle):
             entries = reference_entries(uri, name, checksum=checksum, max_objects=max_objects)
         for entry in entries:
             draft.add_entry(entry)
-        return [ArtifactEntry(entry) for entry in entries]
+        return [ArtifactEntry.of(entry) for entry in entries]
 
     @contextlib.contextmanager
     def new_file(self, name: str, mode: str = "w", encoding: str | None = None) -> Iterator[IO[Any]]:
@@ -212,7 +213,7 @@ class Artifact(ArtifactLifecycle):
     @property
     def digest(self) -> str:
         """The identity of the content: equal content has an equal digest."""
-        return self._record.digest if self._record else self.manifest.digest
+        return self._record.digest if self._record else digest_of(self.manifest)
 
     @property
     def size(self) -> int:
@@ -231,15 +232,15 @@ class Artifact(ArtifactLifecycle):
     def get_entry(self, name: str | os.PathLike[str]) -> ArtifactEntry:
         """One entry by its path. Raises NotFound with the nearest paths."""
         path = os.fspath(name)
-        entry = self._draft.shown(path) if self._draft is not None else self.manifest.find(path)
+        source = self._draft.source(path) if self._draft is not None else None
+        if source is not None:
+            return ArtifactEntry(
+                path, source.size_bytes, digest=partial(hash_file, source), local_path=source.path
+            )
+        entry = self._draft.entry(path) if self._draft is not None else self.manifest.find(path)
         if entry is None:
             raise self._no_entry(path)
-        source = self._draft.source(path) if self._draft is not None else None
-        return ArtifactEntry(
-            entry,
-            download=None if self._record is None else self._download_one,
-            local_path=source.path if source else None,
-        )
+        return ArtifactEntry.of(entry, None if self._record is None else self._download_one)
 
     def get_path(self, name: str | os.PathLike[str]) -> ArtifactEntry:
         """W&B's older name of `get_entry()`."""
@@ -261,9 +262,11 @@ class Artifact(ArtifactLifecycle):
     ) -> str:
         """Fetch the files, in parallel, every byte checked against its digest; return the folder.
 
-        Args: root: where to (default `./artifacts/<source name>:vN`). Files that are there and right are
-        kept, wrong ones replaced, others left alone; `checkout()` removes those. path_prefix: only paths
-        that begin with it. multipart, skip_cache: W&B's; they change nothing.
+        Args:
+            root: where to (default `./artifacts/<source name>:vN`). Files that are there and right are
+                kept, wrong ones replaced, others left alone; `checkout()` removes those.
+            path_prefix: only paths that begin with it.
+            multipart, skip_cache: W&B's; they change nothing.
 
         Raises BlobNotFound, DigestMismatch (naming the file and both digests), UsageError (a draft).
         """

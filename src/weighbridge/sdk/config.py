@@ -92,6 +92,10 @@ class Config(MutableMapping[str, Any]):
         """Set the keys that have no value yet."""
         self.update({key: value for key, value in values.items() if key not in self._values})
 
+    def allow_changes(self) -> None:
+        """From now on keys may take other values without `allow_val_change`."""
+        object.__setattr__(self, "_is_lenient", True)
+
     def as_dict(self) -> dict[str, Any]:
         """A copy of everything."""
         return dict(self._values)

@@ -70,49 +70,50 @@ def init(
 ) -> Run:
     """Begin a run and return it; it is the process's current run until it is finished.
 
-    Args: entity: Owner of the project; your login name by default. project: Project the run goes to, made
-    if missing. dir: Where the run's own files go. id: The run id; made up if not given. The same id again
-    continues that run. name: Display name; made up if not given, such as `scarlet-armadillo-12`. notes:
-    Free text. tags: Labels. config: Inputs of the run: a dict, a namespace, or the path of a JSON file.
-    config_exclude_keys: Top-level keys of `config` to leave out. config_include_keys: Top-level keys of
-    `config` to keep. allow_val_change: Let later changes of config pass without being asked for each time.
-    group: Set of runs this one belongs to. job_type: Role of the run: `train`, `evaluation`, ... mode:
-    online (ship as it logs), offline (keep for `weighbridge sync`) or disabled (record nothing). reinit:
-    What to do when a run is open already: `return_previous` (default), `finish_previous`, `create_new`.
-    resume: allow, must, never or auto. settings: Settings or a dict of them. **later: W&B's other
-    arguments, accepted and said to be without effect.
+    Args:
+        entity: Owner of the project; your login name by default.
+        project: Project the run goes to, made if missing.
+        dir: Where the run's own files go.
+        id: The run id; made up if not given. The same id again continues that run.
+        name: Display name; made up if not given, such as `scarlet-armadillo-12`.
+        notes, tags: Free text; labels.
+        config: Inputs of the run: a dict, a namespace, or the path of a JSON file.
+        config_exclude_keys, config_include_keys: Top-level keys of `config` to leave out, or to keep.
+        allow_val_change: Let config values change without being asked for each time.
+        group, job_type: Set of runs it belongs to; its role (`train`, `evaluation`, ...).
+        mode: online (ship as it logs), offline (keep for `weighbridge sync`), disabled (record nothing).
+        reinit: With a run open: `return_previous` (default), `finish_previous` or `create_new`.
+        resume: allow, must, never or auto.
+        settings: Settings or a dict of them.
+        **later: W&B's other arguments, accepted and said to be without effect.
 
-    Raises:
-        RunNotFound: resume is must and there is no such run.
-        AlreadyExists: resume is never and there is one.
-        InvalidInput: A name or the config cannot be used.
-        SchemaTooNew: The home was written by a newer version.
+    Raises RunNotFound (resume is must), AlreadyExists (resume is never), InvalidInput (a name or the config),
+    SchemaTooNew (the home is of a newer version).
     """
     _warn_of_later(later)
-    chosen = _settings(
-        settings,
-        entity=entity,
-        project=project,
-        dir=dir,
-        run_id=id,
-        name=name,
-        notes=notes,
-        tags=tuple(tags) if tags is not None else None,
-        group=group,
-        job_type=job_type,
-        mode=mode,
-        resume="auto" if resume is True else resume or None,
-    )
+    given: dict[str, Any] = {
+        "entity": entity,
+        "project": project,
+        "dir": dir,
+        "run_id": id,
+        "name": name,
+        "notes": notes,
+    }
+    given |= {
+        "tags": None if tags is None else tuple(tags),
+        "group": group,
+        "job_type": job_type,
+        "mode": mode,
+    }
+    chosen = _settings(settings, **given, resume="auto" if resume is True else resume or None)
     set_level("silent" if chosen.silent else "quiet" if chosen.quiet else "normal")
     previous = _previous(reinit)
     if previous is not None:
         return previous
-    client = client_for(chosen)
     values = _config(config, config_include_keys, config_exclude_keys)
-    start = _start_record(chosen, values)
-    run = _open(client, chosen, start)
+    run = _open(client_for(chosen), chosen, _start_record(chosen, values))
     if allow_val_change:
-        object.__setattr__(run.config, "_is_lenient", True)
+        run.config.allow_changes()
     exit_hooks.install(finish_open_runs)
     return run
 
@@ -267,7 +268,8 @@ def attach(run: str | Run, *, home: str | os.PathLike[str] | None = None) -> Run
     client = client_for(resolve(home=home))
     record = client.transport.runs.get(RunRef(*parts))
     start = StartRun(run=record.ref, spool_id=new_spool_id(), started_at=record.created_at, is_attached=True)
-    return attach_run(client.home, start, "online", record.display_name, (record.last_step or -1) + 1)
+    next_step = 0 if record.last_step is None else record.last_step + 1
+    return attach_run(client.home, start, ("online", record.display_name, next_step))
 
 
 def finish_open_runs() -> None:

@@ -117,9 +117,7 @@ sys.exit(main(sys.argv[2:]))"""
 
 def spawn_shipper(settings: Settings) -> None:
     """Start a shipper that outlives this process. Raises OSError."""
-    import weighbridge
-
-    root = str(Path(weighbridge.__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     log_path = settings.home / "spool" / "shipper.log"
     if log_path.exists() and log_path.stat().st_size > LOG_BYTES_MAX:
         log_path.unlink(missing_ok=True)

@@ -109,11 +109,12 @@ class Run(RunLabels, RunArtifacts):
     ) -> None:
         """Record a row of metrics. On return the row survives `kill -9` of this process.
 
-        Args: data: Metric names to values; nested dicts are stored under dotted names. step: Where the row
-        belongs. Steps may come in any order, and rows of one step merge. Without it the row goes to the
-        present step. commit: Whether the present step is complete with this row. Default: yes without
-        `step`, no with it, so that `log(a, step=5); log(b, step=5)` fill one row. sync: Accepted for W&B's
-        sake; every row is synchronous here.
+        Args:
+            data: Metric names to values; nested dicts are stored under dotted names.
+            step: Where the row belongs; default: the present step. Any order; rows of one step merge.
+            commit: Whether the present step is complete with this row. Default: yes without `step`, no
+                with it, so that `log(a, step=5); log(b, step=5)` fill one row.
+            sync: Accepted for W&B's sake; every row is synchronous here.
 
         Raises:
             RunFinished: after `finish()`.
@@ -375,9 +376,10 @@ class Run(RunLabels, RunArtifacts):
         """Check that a model's claimed metrics are the ones measured now; store the verdict with run and
         version.
 
-        Args: producer: The model artifact, or the run that made it. fresh: Metrics measured now; None takes
-        this run's summary. **options: names, rtol, atol, per_metric, claims, datasets as in
-        `weighbridge.evaluation.reproduce`.
+        Args:
+            producer: The model artifact, or the run that made it.
+            fresh: Metrics measured now; None takes this run's summary.
+            **options: names, rtol, atol, per_metric, claims as in `weighbridge.evaluation.reproduce`.
         """
         # The one place where the SDK looks up: a method users expect on the run, whose work stands on the
         # SDK.
@@ -388,11 +390,15 @@ class Run(RunLabels, RunArtifacts):
     def __reduce__(self) -> tuple[object, ...]:
         global _has_forked
         _has_forked = True
-        return (attach_run, (self.settings.home, self._start, self._mode, self._display_name, self._step))
+        return (attach_run, (self.settings.home, self._start, (self._mode, self._display_name, self._step)))
 
 
-def attach_run(home: Path, start: StartRun, mode: str, display_name: str, step: int) -> Run:
-    """A run that another process began, writable here; what unpickling a Run calls."""
+def attach_run(home: Path, start: StartRun, state: tuple[str, str, int]) -> Run:
+    """A run that another process began, writable here; what unpickling a Run calls.
+
+    state: mode, display name, next step.
+    """
+    mode, display_name, step = state
     from weighbridge.sdk.client import client_for
     from weighbridge.settings import resolve
 

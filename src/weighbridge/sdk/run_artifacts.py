@@ -87,9 +87,12 @@ class RunArtifacts:
     ) -> Artifact:
         """Fetch a version's record and note it as an input of this run.
 
-        Args: artifact_or_name: `entity/project/name:alias` (`vN`, digest; `latest` if left out), or an
-        Artifact; a draft is stored first, as an input. type: what the version must be. aliases: pointers
-        for a draft that is stored. use_as: the role it plays here.
+        Args:
+            artifact_or_name: `entity/project/name:alias` (`vN`, digest; `latest` if left out), or an
+                Artifact; a draft is stored first, as an input.
+            type: what the version must be.
+            aliases: pointers for a draft that is stored.
+            use_as: the role it plays here.
 
         Raises:
             ProjectNotFound, CollectionNotFound, AliasNotFound: with the nearest names.
@@ -315,7 +318,7 @@ class RunArtifacts:
 
         warn_once(
             f"artifact {artifact.client_id}",
-            f"artifact {artifact.collection_name!r} is not stored yet: {error} It is tried again by wait() and finish().",
+            f"artifact {artifact.collection_name!r} is not stored yet: {error} wait() and finish() try again.",
         )
 
         def retry() -> None:
