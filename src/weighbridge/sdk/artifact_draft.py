@@ -9,33 +9,30 @@ from __future__ import annotations
 
 import os
 import stat as stat_bits
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from weighbridge.domain.manifest import Manifest, ManifestEntry, check_entry_path
 from weighbridge.errors import InvalidInput, SourceChanged, UsageError
 from weighbridge.sdk.staging import Staging
+from weighbridge.sdk.tree import TreeFile, walk
 
 if TYPE_CHECKING:
     from weighbridge.sdk.digest_cache import DigestCache
     from weighbridge.services.ports.blobs import BlobStore
     from weighbridge.settings import Settings
 
-POLICIES: Final = ("mutable", "immutable")
+SETTLE_BYTES: Final = 16 << 20
+SETTLE_FILES: Final = 500
+"""From here on it pays to wait up to 20 ms before reading files written just now, so that next time none is
+read.
+"""
 
 
-class Source(NamedTuple):
-    """A file as it stood when it was added."""
-
-    path: str
-    size_bytes: int
-    mtime_ns: int
-    inode: int
-
-
-def look(path: str) -> Source:
-    """A regular file (through symbolic links) as it stands now. Raises SourceChanged if there is none,
+def look(path: str) -> TreeFile:
+    """A regular file (through symbolic links) as it stands now. Raises SourceChanged (not there),
     InvalidInput.
     """
     try:
@@ -50,14 +47,19 @@ def look(path: str) -> Source:
         raise InvalidInput(f"{path!r} is no file name.", hint="Leave out NUL characters.") from error
     if not stat_bits.S_ISREG(found.st_mode):
         raise InvalidInput(f"{path} is not a regular file.", hint="Use add_dir() for a folder.")
-    return Source(path, found.st_size, found.st_mtime_ns, found.st_ino)
+    return TreeFile("", path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
+
+
+def _content_of(file: TreeFile) -> tuple[str, int, int, int, int]:
+    """What changes when a file's content does; its mode and link count may change without harm."""
+    return file.path, file.size_bytes, file.mtime_ns, file.inode, file.device
 
 
 class Draft:
     """Paths of a version to be: sources to read, and entries whose digest is known already."""
 
     def __init__(self, base: Manifest | None = None) -> None:
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, TreeFile] = {}
         self._entries: dict[str, ManifestEntry] = (
             {entry.path: entry for entry in base.entries} if base else {}
         )
@@ -100,18 +102,11 @@ class Draft:
         """Add every file below a folder, under `prefix`; how many. Links that lead out of the folder are
         refused.
         """
-        from weighbridge.sdk.tree import walk
-
-        count = 0
-        for found in walk(root):
-            path = f"{prefix}/{found.name}" if prefix else found.name
-            check_entry_path(path)
-            source = Source(found.path, found.size_bytes, found.mtime_ns, found.inode)
-            if is_private_copy:
-                source = look(str(self.staging.copy(Path(source.path))))
-            self._add_source(path, source, overwrite=overwrite)
-            count += 1
-        return count
+        files = walk(root, prefix=prefix).files
+        for file in files:
+            source = look(str(self.staging.copy(Path(file.path)))) if is_private_copy else file
+            self._add_source(file.name, source, overwrite=overwrite)
+        return len(files)
 
     def add_entry(self, entry: ManifestEntry, *, overwrite: bool = False) -> None:
         """Add a path whose digest is known: a reference, or a file of a stored version."""
@@ -146,16 +141,13 @@ class Draft:
             self._entries.pop(path, None)
             self._inherited.discard(path)
 
-    def source(self, name: str) -> Source | None:
+    def source(self, name: str) -> TreeFile | None:
         """Where a path will be read from, None if it won't."""
         return self._sources.get(name)
 
-    def shown(self, name: str) -> ManifestEntry | None:
-        """The entry of a path as far as it is known: the digest of a file that was not read yet is empty."""
-        source = self._sources.get(name)
-        if source is None:
-            return self._entries.get(name)
-        return ManifestEntry(path=name, digest="", size_bytes=source.size_bytes)
+    def entry(self, name: str) -> ManifestEntry | None:
+        """The entry of a path whose digest is known, else None."""
+        return self._entries.get(name)
 
     def manifest(self) -> Manifest:
         """The manifest as it would be now; reads every file. Raises SourceChanged."""
@@ -165,23 +157,18 @@ class Draft:
             entries.append(ManifestEntry(path=path, digest=digest, size_bytes=source.size_bytes))
         return Manifest.build(entries)
 
-    def store(self, blobs: BlobStore, digests: DigestCache | None, settings: Settings | None) -> Manifest:
+    def store(self, blobs: BlobStore, digests: DigestCache, settings: Settings) -> Manifest:
         """Put every file into the blob store, reading only those not known there; the manifest of all.
 
         Raises SourceChanged naming the first file that changed since it was added, or while it was read.
         """
-        _check_unchanged(self._sources.values())
-        known = digests.lookup(self._sources.values()) if digests else {}
-        absent = blobs.missing(set(known.values())) if known else set()
-        unread = [
-            source
-            for source in self._sources.values()
-            if source.path not in known or known[source.path] in absent
-        ]
+        sources = list(self._sources.values())
+        _check_unchanged(sources)
+        known = digests.lookup(sources)
+        absent = blobs.missing(known.values())
+        unread = [s for s in sources if s.path not in known or known[s.path] in absent]
         if unread:
-            known = {**known, **_put(unread, blobs, settings)}
-            if digests:
-                digests.store((source, known[source.path]) for source in unread)
+            known.update(_put(unread, blobs, digests, settings))
         entries = list(self._entries.values())
         entries.extend(
             ManifestEntry(path=path, digest=known[source.path], size_bytes=source.size_bytes)
@@ -189,10 +176,11 @@ class Draft:
         )
         return Manifest.build(entries)
 
-    def _add_source(self, path: str, source: Source, *, overwrite: bool) -> None:
+    def _add_source(self, path: str, source: TreeFile, *, overwrite: bool) -> None:
         known = self._sources.get(path)
+        is_same = known is not None and _content_of(known) == _content_of(source)
         is_taken = known is not None or (path in self._entries and path not in self._inherited)
-        if is_taken and known != source and not overwrite:
+        if is_taken and not is_same and not overwrite:
             raise _twice(path)
         self._entries.pop(path, None)
         self._inherited.discard(path)
@@ -206,13 +194,22 @@ def _twice(path: str) -> UsageError:
     )
 
 
-def _check_unchanged(sources: Iterable[Source]) -> None:
+def _check_unchanged(sources: Iterable[TreeFile]) -> None:
     for source in sources:
-        if look(source.path) != source:
+        try:
+            found = os.stat(source.path)
+        except OSError as error:
+            raise changed(source) from error
+        if (found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev) != (
+            source.size_bytes,
+            source.mtime_ns,
+            source.inode,
+            source.device,
+        ):
             raise changed(source)
 
 
-def changed(source: Source) -> SourceChanged:
+def changed(source: TreeFile) -> SourceChanged:
     """The error for a file that is not what it was when it was added."""
     return SourceChanged(
         f"{source.path} changed after it was added.",
@@ -221,19 +218,34 @@ def changed(source: Source) -> SourceChanged:
     )
 
 
-def _put(sources: list[Source], blobs: BlobStore, settings: Settings | None) -> dict[str, str]:
-    """Store files; path -> digest. Raises SourceChanged."""
+def _put(
+    sources: Sequence[TreeFile], blobs: BlobStore, digests: DigestCache, settings: Settings
+) -> dict[str, str]:
+    """Store files and remember their digests; path -> digest. Raises SourceChanged."""
+    from weighbridge.sdk.digest_cache import settle_s
     from weighbridge.sdk.progress import TransferProgress
 
-    total = sum(source.size_bytes for source in sources)
-    paths = [Path(source.path) for source in dict.fromkeys(sources)]
+    by_path = {source.path: source for source in sources}
+    total = sum(source.size_bytes for source in by_path.values())
+    if total >= SETTLE_BYTES or len(by_path) >= SETTLE_FILES:
+        time.sleep(settle_s(by_path.values(), now_ns=time.time_ns()))
+    read_after_ns = time.time_ns()
     with TransferProgress("storing", total_bytes=total, settings=settings) as progress:
-        infos = blobs.put_files(paths, progress=progress.callback)
-    _check_unchanged(sources)  # between the first look and the store's own
-    return {str(path): info.digest for path, info in zip(paths, infos, strict=True)}
+        infos = blobs.put_files([Path(path) for path in by_path], progress=progress.callback)
+    _check_unchanged(by_path.values())  # between the first look and the store's own
+    found = {path: info.digest for path, info in zip(by_path, infos, strict=True)}
+    digests.store(((by_path[path], digest) for path, digest in found.items()), read_after_ns=read_after_ns)
+    return found
 
 
-def hash_file(source: Source) -> str:
+def digest_of(manifest: Manifest) -> str:
+    """The identity of a version's content: BLAKE3 of the manifest's canonical bytes."""
+    import blake3
+
+    return str(blake3.blake3(manifest.canonical_bytes()).hexdigest())
+
+
+def hash_file(source: TreeFile) -> str:
     """BLAKE3 of a file, on all cores where it is large. Raises SourceChanged."""
     import blake3
 

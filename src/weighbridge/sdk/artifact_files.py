@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from weighbridge.domain.manifest import ManifestEntry
 from weighbridge.errors import UsageError
-
-if TYPE_CHECKING:
-    from weighbridge.domain.manifest import ManifestEntry
 
 Download = Callable[[str | None, str], str]
 """Fetches one path into a root (None: the default) and returns where the file lies."""
@@ -19,55 +16,60 @@ class ArtifactEntry:
     """A path in an artifact with its digest and size, or the URI it refers to."""
 
     def __init__(
-        self, entry: ManifestEntry, *, download: Download | None = None, local_path: str | None = None
+        self,
+        path: str,
+        size_bytes: int,
+        *,
+        digest: str | Callable[[], str],
+        ref: str | None = None,
+        download: Download | None = None,
+        local_path: str | None = None,
     ) -> None:
-        self._entry = entry
-        self._download = download
+        self.path = path
+        """The logical path, with `/`."""
+        self.size = size_bytes
+        """Bytes; 0 for a reference of unknown size."""
+        self.ref = ref
+        """The URI of a reference, None for a file."""
         self.local_path = local_path
         """Where a draft's file was added from; None for a stored one."""
+        self._digest = digest
+        self._download = download
 
-    @property
-    def path(self) -> str:
-        """The logical path, with `/`."""
-        return self._entry.path
+    @classmethod
+    def of(cls, entry: ManifestEntry, download: Download | None = None) -> ArtifactEntry:
+        """An entry of a manifest."""
+        return cls(entry.path, entry.size_bytes, digest=entry.digest, ref=entry.ref, download=download)
 
     @property
     def name(self) -> str:
         """Another name of `path`, as W&B's files have."""
-        return self._entry.path
+        return self.path
 
     @property
     def digest(self) -> str:
-        """BLAKE3 of the bytes; of a reference, what was recorded for it."""
-        return self._entry.digest
-
-    @property
-    def size(self) -> int:
-        """Bytes; 0 for a reference of unknown size."""
-        return self._entry.size_bytes
-
-    @property
-    def ref(self) -> str | None:
-        """The URI of a reference, None for a file."""
-        return self._entry.ref
+        """BLAKE3 of the bytes (of a draft's file, read for it); of a reference, what was recorded, perhaps
+        nothing.
+        """
+        if callable(self._digest):
+            self._digest = self._digest()
+        return self._digest
 
     def ref_target(self) -> str:
         """The URI of a reference. Raises UsageError for a file."""
-        if self._entry.ref is None:
+        if self.ref is None:
             raise UsageError(f"{self.path!r} is a file, not a reference.", hint="Use download().")
-        return self._entry.ref
+        return self.ref
 
     def renamed(self, path: str) -> ManifestEntry:
         """The same content under another path, for a draft. Raises UsageError where the digest is not known
         yet.
         """
-        import msgspec
-
         if self.local_path is not None:
             raise UsageError(
                 f"{self.path!r} belongs to a draft.", hint="Add the file itself with add_file()."
             )
-        return msgspec.structs.replace(self._entry, path=path)
+        return ManifestEntry(path=path, digest=self.digest, size_bytes=self.size, ref=self.ref)
 
     def download(
         self,

@@ -97,7 +97,7 @@ class ArtifactLifecycle(ArtifactIdentity):
         timeout: seconds, None for an hour. Raises UsageError on a draft, in an offline run, and when time
         is up.
         """
-        if self.id is not None:
+        if self._is_stored():
             return self
         if self._retry is None:
             self._stored("stored version")  # says why there is none
@@ -105,7 +105,7 @@ class ArtifactLifecycle(ArtifactIdentity):
         deadline = time.monotonic() + limit_s
         while True:
             problem = self.retry_storing()
-            if self.id is not None:
+            if self._is_stored():
                 return self
             left_s = deadline - time.monotonic()
             if left_s <= 0:
@@ -211,6 +211,9 @@ class ArtifactLifecycle(ArtifactIdentity):
                 used_as=used_as or self.use_as,
             )
         )
+
+    def _is_stored(self) -> bool:
+        return self._record is not None
 
     def _take(self, record: VersionRecord) -> None:
         """Be the version that a record describes, forgetting edits that were not saved."""

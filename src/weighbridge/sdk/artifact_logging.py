@@ -11,7 +11,7 @@ import msgspec
 
 from weighbridge.domain.manifest import Manifest
 from weighbridge.errors import NotFound
-from weighbridge.sdk.artifact_draft import Draft
+from weighbridge.sdk.artifact_draft import Draft, digest_of
 from weighbridge.sdk.links import check_aliases, check_tags
 from weighbridge.sdk.values import plain
 from weighbridge.wire.artifacts import LogArtifact, ResolveVersion
@@ -85,7 +85,7 @@ def store_files(artifact: Artifact, request: LogArtifact, client: Client) -> Man
 def with_manifest(request: LogArtifact, manifest: Manifest, *, is_apart: bool = False) -> LogArtifact:
     """The request, complete. is_apart: the encoded manifest stays out, for it lies among the blobs."""
     encoded = b"" if is_apart else manifest.encode()
-    return msgspec.structs.replace(request, manifest=encoded, digest=manifest.digest)
+    return msgspec.structs.replace(request, manifest=encoded, digest=digest_of(manifest))
 
 
 def _newest(request: LogArtifact, client: Client) -> Manifest:

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat as stat_bits
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from weighbridge.errors import DigestMismatch, InvalidManifest, StorageError, UsageError
-from weighbridge.sdk.artifact_draft import Source, hash_file, look
+from weighbridge.sdk.artifact_draft import hash_file, look
 from weighbridge.sdk.notices import warn_once
 
 if TYPE_CHECKING:
@@ -34,11 +33,10 @@ def fetch(entries: Sequence[ManifestEntry], root: Path, client: Client) -> None:
     from weighbridge.services.ports.blobs import Fetch
 
     _make_root(root)
-    files = [entry for entry in entries if entry.ref is None]
     _check_inside(root, entries)
-    wanted = _without_present(files, root, client) if next(os.scandir(root), None) else files
-    total = sum(entry.size_bytes for entry in wanted)
-    fetches = [Fetch(entry.digest, entry.size_bytes, root / entry.path) for entry in wanted]
+    files = [entry for entry in entries if entry.ref is None]
+    total = sum(entry.size_bytes for entry in files)
+    fetches = [Fetch(entry.digest, entry.size_bytes, root / entry.path) for entry in files]
     if fetches:
         with TransferProgress("downloading", total_bytes=total, settings=client.settings) as progress:
             client.transport.blobs.fetch_files(fetches, progress=progress.callback)
@@ -117,33 +115,6 @@ def _check_inside(root: Path, entries: Iterable[ManifestEntry]) -> None:
                 hint="Remove the link, or download into an empty folder.",
                 details={"path": folder, "target": target},
             )
-
-
-def _without_present(entries: Sequence[ManifestEntry], root: Path, client: Client) -> list[ManifestEntry]:
-    """The entries whose file is not there yet, or wrong."""
-    present: dict[str, Source] = {}
-    for entry in entries:
-        path = os.path.join(root, entry.path)
-        try:
-            found = os.lstat(path)
-        except OSError:
-            continue
-        if stat_bits.S_ISREG(found.st_mode) and found.st_size == entry.size_bytes:
-            present[entry.path] = Source(path, found.st_size, found.st_mtime_ns, found.st_ino)
-    known = client.digests.lookup(present.values()) if present else {}
-    hashed: list[tuple[Source, str]] = []
-    wanted = []
-    for entry in entries:
-        source = present.get(entry.path)
-        if source is not None and source.path not in known:
-            digest = hash_file(source)
-            hashed.append((source, digest))
-            known[source.path] = digest
-        if source is None or known[source.path] != entry.digest:
-            wanted.append(entry)
-    if hashed:
-        client.digests.store(hashed)
-    return wanted
 
 
 def _copy_references(entries: Iterable[ManifestEntry], root: Path) -> None:

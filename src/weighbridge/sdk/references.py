@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from weighbridge.domain.manifest import ManifestEntry, check_entry_path
 from weighbridge.errors import InvalidInput, LimitExceeded
 from weighbridge.sdk.artifact_draft import hash_file, look
+from weighbridge.sdk.tree import walk
 
 URI_MAX: Final = 4_096
 OBJECTS_MAX: Final = 1_000_000
@@ -55,19 +56,14 @@ def _file_entries(
         )
     if not os.path.isdir(path):
         return [_file_entry(path, check_entry_path(name or os.path.basename(path)), checksum=checksum)]
-    from weighbridge.sdk.tree import walk
-
     limit = OBJECTS_MAX if max_objects is None else max_objects
-    entries: list[ManifestEntry] = []
-    for found in walk(Path(path)):
-        if len(entries) >= limit:
-            raise LimitExceeded(
-                f"file://{path} holds more than {limit:,} files.",
-                hint="Pass a larger max_objects, or a smaller folder.",
-            )
-        inside = f"{name}/{found.name}" if name else found.name
-        entries.append(_file_entry(found.path, check_entry_path(inside), checksum=checksum))
-    return entries
+    files = walk(Path(path), prefix=(name or "").strip("/")).files
+    if len(files) > limit:
+        raise LimitExceeded(
+            f"file://{path} holds {len(files):,} files; at most {limit:,} are taken.",
+            hint="Pass a larger max_objects, or a smaller folder.",
+        )
+    return [_file_entry(file.path, file.name, checksum=checksum) for file in files]
 
 
 def _file_entry(path: str, name: str, *, checksum: bool) -> ManifestEntry:

@@ -69,7 +69,9 @@ class Api:
         """overrides: entity, project, organization to use where a path leaves them out. timeout: accepted
         for W&B's
         scripts; nothing here waits for a network. Raises InvalidSetting, StorageError, SchemaTooNew."""
-        chosen: dict[str, Any] = {name: value for name, value in (overrides or {}).items() if name != "base_url"}
+        chosen: dict[str, Any] = {
+            name: value for name, value in (overrides or {}).items() if name != "base_url"
+        }
         unknown = [name for name in chosen if name not in _OVERRIDES]
         if unknown:
             raise InvalidSetting(
