@@ -11,7 +11,6 @@ import base64
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Column as SqlColumn
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -50,22 +49,24 @@ PROBE_MAX: Final = 2_000
 
 Condition = ColumnElement[bool]
 
-_COLUMNS: Final[dict[str, SqlColumn[Any]]] = {
-    "state": runs.c.state,
-    "name": runs.c.run_id,
-    "display_name": runs.c.display_name,
-    "username": runs.c.user_name,
-    "group": runs.c.group_name,
-    "job_type": runs.c.job_type,
-    "notes": runs.c.notes,
-    "created_at": runs.c.created_at,
-    "updated_at": runs.c.updated_at,
-    "heartbeat_at": runs.c.heartbeat_at,
-    "finished_at": runs.c.finished_at,
-    "exit_code": runs.c.exit_code,
-    "row_count": runs.c.row_count,
-    "last_step": runs.c.last_step,
-}
+# The same table in three roles, so that none is taken for another inside a subquery.
+_tested = run_values.alias("tested")
+_ordered = run_values.alias("ordered")
+_driving = run_values.alias("driving")
+_driving_runs = runs.alias("driving_runs")
+
+_NAMES: Final = {"name": "run_id", "username": "user_name", "group": "group_name"}
+"""Columns whose name differs from the field's."""
+
+_INDEXED: Final = frozenset({"state", "name", "created_at", "heartbeat_at"})
+
+
+def _column(field: Column, table: FromClause) -> ColumnElement[Any]:
+    return table.c[_NAMES.get(field.name, field.name)]
+
+
+def _is_nullable(field: Column) -> bool:
+    return bool(runs.c[_NAMES.get(field.name, field.name)].nullable)
 
 
 def _compared(column: ColumnElement[Any], op: Op, operand: object) -> Condition:
@@ -85,8 +86,8 @@ def _compared(column: ColumnElement[Any], op: Op, operand: object) -> Condition:
     return column == operand
 
 
-def _on_column(field: Column, compare: Compare) -> Condition:
-    column = _COLUMNS[field.name]
+def _on_column(field: Column, compare: Compare, table: FromClause) -> Condition:
+    column = _column(field, table)
     if compare.op is Op.EXISTS:
         return column.is_not(None)
     operands = compare.operand if isinstance(compare.operand, tuple) else (compare.operand,)
@@ -98,7 +99,7 @@ def _on_column(field: Column, compare: Compare) -> Condition:
         condition = or_(false(), *found)
     else:
         condition = _compared(column, compare.op, compare.operand)
-    return func.coalesce(condition, false()) if column.nullable else condition
+    return func.coalesce(condition, false()) if _is_nullable(field) else condition
 
 
 def _on_tags(compare: Compare) -> Condition:
@@ -120,46 +121,44 @@ def _on_tags(compare: Compare) -> Condition:
     return and_(true(), *found) if compare.op is Op.ALL else or_(false(), *found)
 
 
-def _value_matches(compare: Compare) -> list[Condition]:
-    """Conditions on a row of `run_values`, any of which is a match. Numbers and text never meet."""
+def _value_matches(compare: Compare, table: FromClause) -> list[Condition]:
+    """Conditions on a row of values, any of which is a match. Numbers and text never meet."""
     if compare.op is Op.EXISTS:
         return [true()]
     operands = compare.operand if isinstance(compare.operand, tuple) else (compare.operand,)
     texts = [operand for operand in operands if isinstance(operand, str)]
     numbers = [operand for operand in operands if isinstance(operand, float)]
     if compare.op not in (Op.EQ, Op.IN):
-        column = run_values.c.text if texts else run_values.c.num
+        column = table.c.text if texts else table.c.num
         return [_compared(column, compare.op, compare.operand)]
     found: list[Condition] = []
-    for column, values in ((run_values.c.text, texts), (run_values.c.num, numbers)):
+    for column, values in ((table.c.text, texts), (table.c.num, numbers)):
         if values:
             found.append(column == values[0] if len(values) == 1 else column.in_(values))
     return found
 
 
-def _key_is(keys: tuple[str, ...]) -> Condition:
-    return run_values.c.key == keys[0] if len(keys) == 1 else run_values.c.key.in_(keys)
+def _key_is(table: FromClause, keys: tuple[str, ...]) -> Condition:
+    return table.c.key == keys[0] if len(keys) == 1 else table.c.key.in_(keys)
 
 
 def _of_run(field: Value) -> Condition:
-    return and_(run_values.c.run_pk == runs.c.run_pk, run_values.c.scope == field.scope, _key_is(field.keys))
+    return and_(
+        _tested.c.run_pk == runs.c.run_pk, _tested.c.scope == field.scope, _key_is(_tested, field.keys)
+    )
 
 
 def _on_value(field: Value, compare: Compare) -> Condition:
     operands = compare.operand if isinstance(compare.operand, tuple) else (compare.operand,)
     found: list[Condition] = [
-        exists().where(_of_run(field), condition) for condition in _value_matches(compare)
+        exists().where(_of_run(field), condition) for condition in _value_matches(compare, _tested)
     ]
     if compare.op is Op.EXISTS:
         found.extend(_nested_exists(field.scope, key) for key in field.keys)
     if compare.op in (Op.EQ, Op.IN) and None in operands:
-        # Missing or null: no number and no text. (NaN, a list and overlong text have neither, but do exist.)
+        # Missing or null; NaN, lists and overlong text are not told from null, since the index holds none of them.
         found.append(
-            not_(
-                exists().where(
-                    _of_run(field), or_(run_values.c.num.is_not(None), run_values.c.text.is_not(None))
-                )
-            )
+            not_(exists().where(_of_run(field), or_(_tested.c.num.is_not(None), _tested.c.text.is_not(None))))
         )
     return or_(false(), *found)
 
@@ -167,10 +166,10 @@ def _on_value(field: Value, compare: Compare) -> Condition:
 def _nested_exists(scope: str, key: str) -> Condition:
     """Whether something stands under `key.`; `/` follows `.` in every encoding we store."""
     return exists().where(
-        run_values.c.run_pk == runs.c.run_pk,
-        run_values.c.scope == scope,
-        run_values.c.key > f"{key}.",
-        run_values.c.key < f"{key}/",
+        _tested.c.run_pk == runs.c.run_pk,
+        _tested.c.scope == scope,
+        _tested.c.key > f"{key}.",
+        _tested.c.key < f"{key}/",
     )
 
 
@@ -185,7 +184,7 @@ def condition_of(filters: Filter | None) -> Condition:
     if isinstance(filters, Not):
         return not_(condition_of(filters.part))
     if isinstance(filters.field, Column):
-        return _on_column(filters.field, filters)
+        return _on_column(filters.field, filters, runs)
     if isinstance(filters.field, Tags):
         return _on_tags(filters)
     return _on_value(filters.field, filters)
@@ -210,26 +209,23 @@ def _driver(project_pk: int, part: Filter) -> Select[tuple[int]] | None:
         return None
     if isinstance(part.field, Value):
         operands = part.operand if isinstance(part.operand, tuple) else (part.operand,)
-        matches = _value_matches(part)
+        matches = _value_matches(part, _driving)
         is_ranged = part.op in (Op.EQ, Op.IN, Op.GT, Op.GTE, Op.LT, Op.LTE)
         if not is_ranged or None in operands or len(matches) != 1:
             return None
-        return select(run_values.c.run_pk).where(
-            run_values.c.project_pk == project_pk,
-            run_values.c.scope == part.field.scope,
-            _key_is(part.field.keys),
+        return select(_driving.c.run_pk).where(
+            _driving.c.project_pk == project_pk,
+            _driving.c.scope == part.field.scope,
+            _key_is(_driving, part.field.keys),
             matches[0],
         )
     if isinstance(part.field, Tags):
         if part.op not in (Op.EQ, Op.CONTAINS) or not isinstance(part.operand, str):
             return None
         return select(run_tags.c.run_pk).where(run_tags.c.tag == part.operand)
-    if part.field.name in ("state", "name", "created_at", "heartbeat_at") and part.op not in (
-        Op.REGEX,
-        Op.CONTAINS,
-        Op.EXISTS,
-    ):
-        return select(runs.c.run_pk).where(runs.c.project_pk == project_pk, _on_column(part.field, part))
+    if part.field.name in _INDEXED and part.op not in (Op.REGEX, Op.CONTAINS, Op.EXISTS):
+        condition = _on_column(part.field, part, _driving_runs)
+        return select(_driving_runs.c.run_pk).where(_driving_runs.c.project_pk == project_pk, condition)
     return None
 
 
@@ -309,22 +305,23 @@ def _decode(cursor: str, order: Order) -> _Place:
 
 def _stretches(sql: Connection, project_pk: int, order: Order) -> list[_Stretch]:
     if isinstance(order.field, Column):
-        column = _COLUMNS[order.field.name]
-        whole = _Stretch(runs, column, column.is_not(None) if column.nullable else true())
-        return [whole, _Stretch(runs, None, column.is_(None))] if column.nullable else [whole]
+        column = _column(order.field, runs)
+        if not _is_nullable(order.field):
+            return [_Stretch(runs, column, true())]
+        return [_Stretch(runs, column, column.is_not(None)), _Stretch(runs, None, column.is_(None))]
     field = Value(order.field.scope, (_key_in_use(sql, project_pk, order.field),))
-    joined = run_values.join(runs, runs.c.run_pk == run_values.c.run_pk)
+    joined = _ordered.join(runs, runs.c.run_pk == _ordered.c.run_pk)
     here = and_(
-        run_values.c.project_pk == project_pk,
-        run_values.c.scope == field.scope,
-        run_values.c.key == field.keys[0],
+        _ordered.c.project_pk == project_pk,
+        _ordered.c.scope == field.scope,
+        _ordered.c.key == field.keys[0],
     )
     nothing = not_(
-        exists().where(_of_run(field), or_(run_values.c.num.is_not(None), run_values.c.text.is_not(None)))
+        exists().where(_of_run(field), or_(_tested.c.num.is_not(None), _tested.c.text.is_not(None)))
     )
     return [
-        _Stretch(joined, run_values.c.num, and_(here, run_values.c.num.is_not(None))),
-        _Stretch(joined, run_values.c.text, and_(here, run_values.c.text.is_not(None))),
+        _Stretch(joined, _ordered.c.num, and_(here, _ordered.c.num.is_not(None))),
+        _Stretch(joined, _ordered.c.text, and_(here, _ordered.c.text.is_not(None))),
         _Stretch(runs, None, nothing),
     ]
 
@@ -377,4 +374,4 @@ def page_of_keys(sql: Connection, query: RunQuery) -> tuple[list[int], str | Non
 
 def _tie(stretch: _Stretch) -> ColumnElement[Any]:
     """The key column of the walked index, so that the index alone gives the order."""
-    return runs.c.run_pk if stretch.source is runs else run_values.c.run_pk
+    return runs.c.run_pk if stretch.source is runs else _ordered.c.run_pk
