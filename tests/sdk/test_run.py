@@ -251,9 +251,9 @@ def test_resume_goes_on_where_the_run_stopped() -> None:
 
 
 def test_resume_must_and_never_refuse() -> None:
+    weighbridge.init(project="p", id="there").finish()
     with pytest.raises(RunNotFound, match="missing"):
         weighbridge.init(project="p", id="missing", resume="must")
-    weighbridge.init(project="p", id="there").finish()
     with pytest.raises(AlreadyExists, match="there"):
         weighbridge.init(project="p", id="there", resume="never")
 

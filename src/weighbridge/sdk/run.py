@@ -133,11 +133,11 @@ class Run(RunLabels, RunArtifacts):
                 flat = True
             else:
                 row, at, flat = self._checked(data, at)
-            if step is None and commit is not False:
+            if step is None:
                 at_step = self._step
-                self._step = at_step + 1
+                next_step = at_step if commit is False else at_step + 1
             else:
-                at_step = self._place(step, commit)
+                at_step, next_step = self._place(step, commit)
             try:
                 payload = _encode((at_step, at, row))
             except (OverflowError, UnicodeEncodeError) as error:
@@ -145,6 +145,7 @@ class Run(RunLabels, RunArtifacts):
                     f"A value of {sorted(row)[:5]} cannot be stored: {error}.",
                     hint="Integers must fit 64 bits (else pass float(x)), and text must be valid Unicode.",
                 ) from error
+            self._step = next_step
             writer = self._writer
             if writer is not None and not self._append_row(writer, payload):
                 return
@@ -176,14 +177,12 @@ class Run(RunLabels, RunArtifacts):
             self._known_names.add(tuple(row))
         return row, at, not any(isinstance(value, dict) for value in row.values())
 
-    def _place(self, step: int | None, commit: bool | None) -> int:
-        """The step a row goes to, and move the present step as W&B does."""
-        if step is None:
-            return self._step  # commit=False: more of this step follows
+    def _place(self, step: int, commit: bool | None) -> tuple[int, int]:
+        """The step a row goes to, and the present step after it, as W&B moves it."""
         at_step = _whole_step(step)
-        if at_step >= self._step:
-            self._step = at_step + 1 if commit else at_step
-        return at_step
+        if at_step < self._step:
+            return at_step, self._step  # late: a checkpoint evaluated afterwards, say
+        return at_step, at_step + 1 if commit else at_step
 
     def define_metric(
         self,
