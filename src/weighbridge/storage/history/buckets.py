@@ -67,15 +67,15 @@ def bucket(
     if not 1 <= buckets <= MAX_BUCKETS:
         raise InvalidInput(f"{buckets:,} buckets are out of range.", hint=f"Ask for 1 to {MAX_BUCKETS:,}.")
     readers = open_parts(parts)
-    low, high = bounds(step_min, step_max)
-    groups = clusters(readers, low, high)
+    span = bounds(step_min, step_max)
+    groups = clusters(readers, *span)
     ceiling = sum(reader.count(name) for group in groups for reader in group)
     if ceiling > buckets * BLOCK_VALUES * _BLOCKS_PER_BUCKET:
-        blocks = [part for group in groups for part in _blocks_of(group, name, low, high) if len(part)]
+        blocks = [part for group in groups for part in _blocks_of(group, name, span) if len(part)]
         if sum(map(len, blocks)) >= buckets * _BLOCKS_PER_BUCKET:
             joined = concatenated(blocks)
             return _as_buckets(combined(joined, _starts(len(joined), buckets)))
-    steps, values = _numbers_of(readers, name, low, high)
+    steps, values = _numbers_of(readers, name, span)
     return _as_buckets(summarise(steps, values, _starts(len(values), buckets)))
 
 
@@ -85,17 +85,18 @@ def _starts(length: int, buckets: int) -> Ints:
     return np.arange(shares, dtype=np.int64) * length // max(shares, 1)
 
 
-def _numbers_of(readers: Sequence[Reader], name: str, low: int, high: int) -> tuple[Ints, Floats]:
-    column = column_of(readers, name, low, high)
+def _numbers_of(readers: Sequence[Reader], name: str, span: tuple[int, int]) -> tuple[Ints, Floats]:
+    column = column_of(readers, name, *span)
     values, mask = numbers(column.values)
     return (column.steps if mask is None else column.steps[mask]), values
 
 
-def _blocks_of(group: Sequence[Reader], name: str, low: int, high: int) -> list[Statistics]:
+def _blocks_of(group: Sequence[Reader], name: str, span: tuple[int, int]) -> list[Statistics]:
     """Statistics of the group's values in the range; a block the range cuts is made anew from its values."""
     stored = group[0].find_blocks(name) if len(group) == 1 and isinstance(group[0], SegmentReader) else None
     if stored is None:
-        return [block_statistics(*_numbers_of(group, name, low, high))]
+        return [block_statistics(*_numbers_of(group, name, span))]
+    low, high = span
     first = int(np.searchsorted(stored.last_step, low, side="left"))
     stop = int(np.searchsorted(stored.first_step, high, side="right"))
     if first >= stop:
@@ -103,15 +104,15 @@ def _blocks_of(group: Sequence[Reader], name: str, low: int, high: int) -> list[
     cut_first = bool(stored.first_step[first] < low)
     cut_last = bool(stored.last_step[stop - 1] > high)
     if cut_first and stop - first == 1:
-        return [block_statistics(*_numbers_of(group, name, low, high))]
+        return [block_statistics(*_numbers_of(group, name, span))]
     pieces: list[Statistics] = []
     if cut_first:
         end = int(stored.last_step[first])
-        pieces.append(block_statistics(*_numbers_of(group, name, low, end)))
+        pieces.append(block_statistics(*_numbers_of(group, name, (low, end))))
     pieces.append(stored.between(first + cut_first, stop - cut_last))
     if cut_last:
         start = int(stored.first_step[stop - 1])
-        pieces.append(block_statistics(*_numbers_of(group, name, start, high)))
+        pieces.append(block_statistics(*_numbers_of(group, name, (start, high))))
     return pieces
 
 

@@ -72,11 +72,11 @@ def read_column(
     metric whose kind changed over the run is float64 if it held ints and floats, else kind `j`.
     """
     readers = open_parts(parts)
-    low, high = bounds(step_min, step_max)
-    column = column_of(readers, name, low, high)
+    span = bounds(step_min, step_max)
+    column = column_of(readers, name, *span)
     if not with_times:
         return column
-    times = column_of(readers, TIMESTAMP, low, high)
+    times = column_of(readers, TIMESTAMP, *span)
     places = np.searchsorted(times.steps, column.steps)
     seconds = times.values.astype(np.float64, copy=False)
     return ColumnArrays(column.kind, column.steps, column.values, seconds[places])
@@ -93,8 +93,8 @@ def read_columns(
     if not names:
         raise InvalidInput("No metric was named.", hint="Name at least one metric to read.")
     readers = open_parts(parts)
-    low, high = bounds(step_min, step_max)
-    columns = {name: column_of(readers, name, low, high) for name in names}
+    span = bounds(step_min, step_max)
+    columns = {name: column_of(readers, name, *span) for name in names}
     first, *others = columns.values()
     steps = first.steps
     for other in others:
@@ -168,7 +168,7 @@ def bounds(step_min: int | None, step_max: int | None) -> tuple[int, int]:
 
 
 def column_of(readers: Sequence[Reader], name: str, low: int, high: int) -> ColumnArrays:
-    """The column merged over all readers, which are in order of arrival."""
+    """The column merged over all readers, which are in order of arrival; both steps included."""
     merged: list[Piece] = []
     for group in clusters(readers, low, high):
         pieces = [piece for reader in group if (piece := reader.find_piece(name, low, high)) is not None]
