@@ -13,6 +13,7 @@ from weighbridge import Api, Artifact
 from weighbridge.errors import (
     AliasNotFound,
     CollectionNotFound,
+    Conflict,
     InvalidFilter,
     InvalidInput,
     InvalidReference,
@@ -66,7 +67,7 @@ def test_unknown_things_are_named_with_the_nearest(api: Api) -> None:
         api.project("nowhere")
     with pytest.raises(NotFound):
         api.artifact("p/nothing")
-    with pytest.raises(NotFound):
+    with pytest.raises(InvalidInput, match="loss"):
         api.run("run-0").series("los")
 
 
@@ -207,6 +208,11 @@ def test_types_collections_and_versions(api: Api) -> None:
     collection.save()
     again = api.artifact_collection("model", "me/p/net")
     assert (again.description, sorted(again.tags)) == ("words", ["one", "two"])
+    with pytest.raises(Conflict, match="best"):
+        again.delete()
+    best = api.artifact("p/net:best")
+    best.aliases.remove("best")
+    best.save()
     again.delete()
     assert not api.artifact_exists("p/net")
 

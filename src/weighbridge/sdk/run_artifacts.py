@@ -205,18 +205,14 @@ class RunArtifacts:
 
     def _settle_artifacts(self) -> list[str]:
         """Try once more to store what could not even go to the spool; the names of what is still not stored."""
-        left = []
-        for artifact in self._unsettled():
+        for artifact in list(self._unsettled()):
             artifact.retry_storing()
-            if artifact.id is None:
-                left.append(artifact.collection_name)
-        return left
+        return [artifact.collection_name for artifact in self._unsettled()]
 
     def _unsettled(self) -> list[Artifact]:
-        """Artifacts whose files are not in the store, because it took nothing."""
-        found: list[Artifact] = vars(self).setdefault("_unstored_artifacts", [])
-        found[:] = [artifact for artifact in found if artifact.id is None]
-        return list(found)
+        """Artifacts that neither the store nor the spool has, because the disk took nothing."""
+        found: list[Artifact] = vars(self).setdefault("_unsettled_artifacts", [])
+        return found
 
     @property
     def _reader(self) -> Reader:
@@ -282,13 +278,11 @@ class RunArtifacts:
             artifact.settle_in_memory(_record_in_memory(request))
             return artifact
         try:
-            manifest = store_files(artifact, request, self._client)
+            self._log(artifact, request, store_files(artifact, request, self._client))
         except WeighbridgeError as error:
             if not error.retryable:
                 raise
             self._keep(artifact, request, error)
-            return artifact
-        self._log(artifact, request, manifest)
         return artifact
 
     def _log(self, artifact: Artifact, request: LogArtifact, manifest: Manifest) -> None:
@@ -306,6 +300,8 @@ class RunArtifacts:
             return self._client.transport.artifacts.log(whole)
 
         record = self._ask(log, intent, "log_artifact")
+        if artifact in self._unsettled():
+            self._unsettled().remove(artifact)
         if record is not None:
             artifact.settle(record, self._reader)
         else:
@@ -325,8 +321,7 @@ class RunArtifacts:
             self._log(artifact, request, store_files(artifact, request, self._client))
 
         artifact.await_sync(request, retry=retry)
-        self._unsettled()
-        vars(self)["_unstored_artifacts"].append(artifact)
+        self._unsettled().append(artifact)
 
     def _ask(
         self,

@@ -118,7 +118,10 @@ class ArtifactCollection:
         self._take(self._reader.transport.artifacts.update_collection(request))
 
     def delete(self) -> None:
-        """Delete the collection: a sequence with its versions, a portfolio with its links only."""
+        """Delete the collection: a sequence with its versions, a portfolio with its links only.
+
+        Raises Conflict while aliases other than `latest` point into it.
+        """
         self._reader.transport.artifacts.delete_collection(self.entity, self.project, self._record.name)
 
     def alias_history(self, alias: str | None = None, until: Moment | None = None) -> tuple[AliasEvent, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from weighbridge.domain.run import RunRef
-from weighbridge.errors import InvalidInput, NotFound
+from weighbridge.errors import InvalidInput
 from weighbridge.wire.history import ReadBuckets, ReadRows, ReadSeries, SampleRows
 
 if TYPE_CHECKING:
@@ -106,15 +106,12 @@ class HistoryReader:
             step = page.next_step
 
     def series(self, name: str, *, step_min: int | None = None, step_max: int | None = None) -> SeriesArrays:
-        """Every value of one metric as arrays. Raises NotFound, naming the nearest metrics."""
+        """Every value of one metric as arrays. Raises InvalidInput, naming the nearest metrics."""
         import numpy
 
-        found = self._transport.series(
+        (series,) = self._transport.series(
             ReadSeries(run=self._run, names=(name,), step_min=step_min, step_max=step_max)
         )
-        if not found:
-            raise self._unknown(name)
-        series = found[0]
         steps = numpy.frombuffer(series.steps, dtype="<i8")
         times_s = numpy.frombuffer(series.times_us, dtype="<i8") / 1e6
         values: NDArray[Any]
@@ -129,7 +126,7 @@ class HistoryReader:
     def buckets(
         self, name: str, count: int, *, step_min: int | None = None, step_max: int | None = None
     ) -> BucketArrays:
-        """One numeric metric in at most `count` groups by step. Raises NotFound, InvalidInput."""
+        """One numeric metric in at most `count` groups by step. Raises InvalidInput."""
         import numpy
 
         found = self._transport.buckets(
@@ -138,16 +135,6 @@ class HistoryReader:
         whole = [numpy.frombuffer(getattr(found, field), dtype="<i8") for field in _WHOLE]
         real = [numpy.frombuffer(getattr(found, field), dtype="<f8") for field in _REAL]
         return BucketArrays(*whole, *real)
-
-    def _unknown(self, name: str) -> NotFound:
-        import difflib
-
-        known = [key.name for key in self._transport.keys(self._run)]
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"Did you mean {', '.join(map(repr, near))}?" if near else f"It has {len(known)} metrics."
-        return NotFound(
-            f"Run {self._run.path} has no metric {name[:80]!r}.", hint=hint, details={"nearest": near}
-        )
 
 
 _WHOLE: Final = ("step_start", "step_end", "count", "nan_count")

@@ -269,7 +269,7 @@ class Run(RunLabels):
 
     def series(self, name: str, *, step_min: int | None = None, step_max: int | None = None) -> SeriesArrays:
         """Every value of one metric as NumPy arrays (steps, values, times_s), by rising step. Raises
-        NotFound.
+        InvalidInput, naming the nearest metrics.
         """
         return self._history.series(name, step_min=step_min, step_max=step_max)
 
