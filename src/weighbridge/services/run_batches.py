@@ -62,7 +62,7 @@ def check_label(kind: str, text: str | None) -> str | None:
 class BatchApplier:
     """One batch on its way into one run: `apply` the items in order, then `save` once."""
 
-    def __init__(self, tx: Transaction, run: StoredRun, runs: RunStore, history: HistoryStore) -> None:
+    def __init__(self, tx: Transaction, run: StoredRun, *, runs: RunStore, history: HistoryStore) -> None:
         self._tx = tx
         self._run = run
         self._runs = runs

@@ -206,7 +206,7 @@ class RunsService:
         now = self._clock.now()
         with self._uow.write() as tx:
             run = self._live(tx, ref, include=_NOTHING)
-            applier = BatchApplier(tx, run, self._runs, self._history)
+            applier = BatchApplier(tx, run, runs=self._runs, history=self._history)
             applier.set_labels(
                 display_name=request.display_name,
                 job_type=request.job_type,
@@ -345,7 +345,7 @@ class RunsService:
                 hint="Pass resume='allow' to continue it, or choose another id.",
                 details={"run": ref.path},
             )
-        applier = BatchApplier(tx, found, self._runs, self._history)
+        applier = BatchApplier(tx, found, runs=self._runs, history=self._history)
         applier.set_state(RunState.RUNNING)
         applier.set_labels(
             display_name=request.display_name,
@@ -379,7 +379,7 @@ class RunsService:
 
     def _apply(self, tx: Transaction, run: StoredRun, batch: AppendBatch, *, spool: Spool) -> Stored:
         now = self._clock.now()
-        applier = BatchApplier(tx, run, self._runs, self._history)
+        applier = BatchApplier(tx, run, runs=self._runs, history=self._history)
         for item in batch.items:
             applier.apply(item)
         is_finished = applier.finish is not None

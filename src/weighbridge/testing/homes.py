@@ -80,7 +80,7 @@ def _insert(
     from sqlalchemy import insert
 
     from weighbridge.storage.metadata.jsontext import dumps
-    from weighbridge.storage.metadata.tables import run_documents, run_tags, run_values, runs
+    from weighbridge.storage.metadata.tables import run_documents, runs
 
     conn.execute(
         insert(runs),
@@ -117,6 +117,18 @@ def _insert(
             for pk, config, summary in rows
         ],
     )
+    _insert_values(conn, project_pk, rows)
+
+
+def _insert_values(
+    conn: Connection,
+    project_pk: int,
+    rows: list[tuple[int, dict[str, float | str], dict[str, float | str]]],
+) -> None:
+    from sqlalchemy import insert
+
+    from weighbridge.storage.metadata.tables import run_tags, run_values
+
     tags = [{"run_pk": pk, "tag": "odd" if pk % 2 else "even"} for pk, _, _ in rows]
     tags += [{"run_pk": pk, "tag": "rare"} for pk, _, _ in rows if pk % 100 == 0]
     conn.execute(insert(run_tags), tags)
