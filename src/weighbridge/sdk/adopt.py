@@ -122,7 +122,7 @@ def ship_orphan(client: Client, folder: Path, progress: Callable[[int, int], Non
 
 
 def _clear_unborn(spool_dir: Path) -> None:
-    """Delete folders of writers that died before their spool was visible; nothing was logged there yet."""
+    """Delete what writers that died before their spool was visible left, and removers that died half-way."""
     import shutil
 
     try:
@@ -130,5 +130,5 @@ def _clear_unborn(spool_dir: Path) -> None:
     except OSError:
         return
     for entry in entries:
-        if entry.name.startswith(".new-") and time.time() - entry.stat().st_mtime > STALE_NEW_S:
+        if entry.name.startswith((".new-", ".gone-")) and time.time() - entry.stat().st_mtime > STALE_NEW_S:
             shutil.rmtree(entry.path, ignore_errors=True)

@@ -53,7 +53,10 @@ class Lease:
             return False
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_there = os.fstat(fd).st_ino == self._path.stat().st_ino
         except OSError:
+            is_there = False
+        if not is_there:  # held by somebody, or the spool was shipped and removed meanwhile
             os.close(fd)
             return False
         self._fd = fd
@@ -160,7 +163,11 @@ class Sender:
             with contextlib.suppress(OSError):
                 self.folder.rename(target)
             return
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # Out of sight first: whoever looks for a lease now finds no folder, and makes no file in it.
+        gone = self.folder.with_name(f".gone-{self.spool_id}")
+        with contextlib.suppress(OSError):
+            self.folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _ship(self, block: Block) -> None:
         """Send the frames of a block as one batch, or several where an artifact stands between them."""
