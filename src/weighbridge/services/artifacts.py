@@ -101,12 +101,11 @@ class ArtifactsService(RegistryService):
             now = self._stores.clock.now()
             occasion = Occasion(actor=actor.user, at=now, run_pk=run_pk)
             sequence = self._sequence(tx, request, at=now)
-            same = self._stores.versions.with_digest(tx, sequence.collection_id, request.digest)
-            if same:
-                place = same[0]
-                self._enrich(tx, place, request=request, draft=draft, run_pk=run_pk)
-            else:
+            place = self._stores.versions.same_content(tx, sequence.collection_id, request.digest)
+            if place is None:
                 place = self._create(tx, sequence, request=request, draft=draft, occasion=occasion)
+            else:
+                self._enrich(tx, place, request=request, draft=draft, run_pk=run_pk)
             if run_pk is not None:
                 edge = Edge(run_pk, place.version_id)
                 self._connect(tx, edge, sequence, is_input=request.used_by_run, at=now)
@@ -240,12 +239,13 @@ class ArtifactsService(RegistryService):
         manifest = self._manifest(request)
         with self._stores.unit_of_work.read() as tx:
             sequence = self._stores.collections.find(tx, request.entity, request.project, name=request.name)
-            known = sequence is not None and self._stores.versions.with_digest(
-                tx, sequence.collection_id, request.digest
+            is_known = (
+                sequence is not None
+                and self._stores.versions.same_content(tx, sequence.collection_id, request.digest) is not None
             )
         return _Draft(
             manifest=manifest,
-            manifest_digest=None if known else self._store_manifest(manifest, encoded=request.manifest),
+            manifest_digest=None if is_known else self._store_manifest(manifest, encoded=request.manifest),
             metadata=metadata,
             aliases=aliases,
             tags=tags,

@@ -104,6 +104,10 @@ class VersionStore(Protocol):
         """Whether a number was ever given in a collection."""
         ...
 
+    def same_content(self, tx: Transaction, sequence_id: int, digest: str) -> Membership | None:
+        """The live version of a sequence with this digest; there is one at most, since logging looks here."""
+        ...
+
     def with_digest(self, tx: Transaction, collection_id: int, prefix: str) -> tuple[Membership, ...]:
         """Live memberships whose digest begins with `prefix`, newest first, one per digest, at most 3."""
         ...

@@ -56,6 +56,13 @@ _PAGE_BEFORE: Final = _PAGE.where(memberships.c.version_index < bindparam("befor
 _PLACES: Final = _MEMBERSHIP.where(memberships.c.version_pk == bindparam("version")).order_by(
     memberships.c.membership_pk
 )
+# Versions carry their sequence, so this one is answered by the index on (sequence, digest), however long it is.
+_SAME_CONTENT: Final = _MEMBERSHIP.where(
+    versions.c.collection_pk == bindparam("collection"),
+    versions.c.digest == bindparam("digest"),
+    memberships.c.collection_pk == versions.c.collection_pk,
+    _IS_LIVE,
+).limit(1)
 # Of several versions with one digest (a portfolio may link equal content twice) the newest stands.
 _DIGESTS: Final = (
     select(versions.c.digest, func.max(memberships.c.version_index).label("version_index"))
@@ -188,6 +195,11 @@ class SqlVersionStore(SqlVersionRecords):
     def was_numbered(self, tx: Transaction, collection_id: int, version_index: int) -> bool:
         """Whether a number was ever given in a collection."""
         return version_index < int(connection(tx).execute(_NEXT_INDEX, {"key": collection_id}).scalar_one())
+
+    def same_content(self, tx: Transaction, sequence_id: int, digest: str) -> Membership | None:
+        """The live version of a sequence with this digest."""
+        keys = {"collection": sequence_id, "digest": digest}
+        return _optional(connection(tx).execute(_SAME_CONTENT, keys).one_or_none())
 
     def with_digest(self, tx: Transaction, collection_id: int, prefix: str) -> tuple[Membership, ...]:
         """Live memberships whose digest begins with `prefix`, newest first."""
