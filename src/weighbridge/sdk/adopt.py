@@ -7,6 +7,7 @@ alive.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -45,15 +46,15 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True):
 
 def spool_folders(spool_dir: Path) -> list[Path]:
     """Folders of spools, oldest first; names being made (`.new-*`) are left out."""
+    found = []
     try:
-        with os.scandir(spool_dir) as entries:
-            found = [
-                (entry.stat().st_mtime, Path(entry.path))
-                for entry in entries
-                if entry.is_dir() and not entry.name.startswith(".") and entry.name != "damaged"
-            ]
+        entries = list(os.scandir(spool_dir))
     except OSError:
         return []
+    for entry in entries:
+        with contextlib.suppress(FileNotFoundError):  # shipped and removed by somebody else just now
+            if entry.is_dir() and not entry.name.startswith(".") and entry.name != "damaged":
+                found.append((entry.stat().st_mtime, Path(entry.path)))
     return [path for _, path in sorted(found)]
 
 

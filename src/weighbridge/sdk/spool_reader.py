@@ -36,14 +36,13 @@ class Gap(NamedTuple):
 
 
 def segments(folder: Path) -> list[tuple[int, Path]]:
-    """The segments of a spool as (global offset, path), in order."""
-    found = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            stem, dot, suffix = entry.name.partition(".")
-            if dot and suffix == "wbspool" and len(stem) == 16:
-                found.append((int(stem, 16), Path(entry.path)))
-    return sorted(found)
+    """The segments of a spool as (global offset, path), in order; none where the spool was shipped and removed."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    stems = [name.removesuffix(".wbspool") for name in names if name.endswith(".wbspool")]
+    return sorted((int(stem, 16), folder / f"{stem}.wbspool") for stem in stems if len(stem) == 16)
 
 
 def end_offset(folder: Path) -> int:
@@ -52,7 +51,10 @@ def end_offset(folder: Path) -> int:
     if not parts:
         return 0
     start, path = parts[-1]
-    return start + max(0, path.stat().st_size - HEADER_BYTES)
+    try:
+        return start + max(0, path.stat().st_size - HEADER_BYTES)
+    except FileNotFoundError:
+        return start
 
 
 def start_record(folder: Path) -> bytes:
