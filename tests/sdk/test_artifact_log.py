@@ -23,7 +23,9 @@ from weighbridge.errors import (
 def model(tmp_path: Path, content: str = "weights", *, name: str = "net") -> Artifact:
     path = tmp_path / "w.bin"
     path.write_text(content)
-    artifact = Artifact(name, "model", description="d", metadata={"epochs": 3, "nan": float("nan")})
+    artifact = Artifact(
+        name, "model", description="d", metadata={"epochs": 3, "nan": float("nan"), "nested": {"deep": [1]}}
+    )
     artifact.add_file(path)
     return artifact
 
@@ -122,12 +124,14 @@ def test_save_writes_labels_and_moves_aliases(tmp_path: Path) -> None:
         artifact = run.log_artifact(model(tmp_path), aliases=["best"])
         artifact.description = "new words"
         artifact.metadata["epochs"] = 4
+        artifact.metadata["nested"]["deep"].append(2)
         artifact.aliases.append("staging")
         artifact.aliases.remove("best")
         artifact.tags.append("fast")
         artifact.save()
         stored = Api().artifact("p/net:staging")
         assert (stored.description, stored.metadata["epochs"], stored.tags) == ("new words", 4, ["fast"])
+        assert stored.metadata["nested"] == {"deep": [1, 2]}
         assert set(stored.aliases) == {"latest", "staging"}
 
 

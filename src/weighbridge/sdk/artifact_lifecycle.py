@@ -4,6 +4,7 @@ file.
 
 from __future__ import annotations
 
+import copy
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from weighbridge.domain.registry import Place
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.sdk.artifact_identity import ArtifactHost, ArtifactIdentity
 from weighbridge.sdk.links import check_aliases, check_tags
+from weighbridge.sdk.values import plain
 from weighbridge.wire.artifacts import (
     DeleteVersion,
     LogArtifact,
@@ -82,7 +84,7 @@ class ArtifactLifecycle(ArtifactIdentity):
             project=old.project,
             collection=old.collection,
             description=self.description if self.description != old.description else None,
-            metadata=self.metadata if self.metadata != old.metadata else None,
+            metadata=plain(self.metadata, "metadata") if self.metadata != old.metadata else None,
             tags=tags if tags != old.tags else None,
             aliases_added=aliases,
             aliases_removed=removed,
@@ -220,7 +222,7 @@ class ArtifactLifecycle(ArtifactIdentity):
         self._record = record
         self._name, self._type = record.collection, record.type
         self.description = record.description
-        self._metadata = dict(record.metadata)
+        self._metadata = copy.deepcopy(record.metadata)
         self._tags = list(record.tags)
         self.aliases = list(record.aliases)
 

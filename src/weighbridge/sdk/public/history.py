@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PAGE_ROWS_MAX: Final = 10_000
 SAMPLES_MAX: Final = 100_000
-SYSTEM_PREFIX: Final = "system/"
 ALWAYS: Final = ("_step", "_timestamp", "_runtime")
 
 

@@ -223,7 +223,8 @@ class Run(RunLabels):
         """
         if delete_artifacts:
             for artifact in self.logged_artifacts():
-                artifact.delete(delete_aliases=True)
+                if artifact.state != "DELETED":
+                    artifact.delete(delete_aliases=True)
         self._reader.transport.runs.delete(self.ref)
 
     def history(
@@ -238,15 +239,11 @@ class Run(RunLabels):
         """At most `samples` rows spread evenly, as a DataFrame if pandas is installed and wanted, else a
         list.
 
-        With `keys`, only rows that hold all of them. `stream="system"` gives the machine's own metrics.
+        With `keys`, only rows that hold all of them. `stream="system"` has no rows: nothing records it.
         """
         if stream not in ("default", "system"):
             raise InvalidInput(f"History stream {stream[:40]!r} is unknown.", hint="Use default or system.")
-        if stream == "system" and keys is None:
-            keys = [key.name for key in self.metric_keys() if key.name.startswith("system/")]
-            rows = self._history.sample(samples, keys, x_axis=x_axis) if keys else []
-        else:
-            rows = self._history.sample(samples, keys, x_axis=x_axis)
+        rows = self._history.sample(samples, keys, x_axis=x_axis) if stream == "default" else []
         frame = _frame_class() if pandas else None
         return rows if frame is None else frame(rows)
 
