@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -230,6 +230,34 @@ def test_resolve_answers_strange_names_with_not_found(world: World, name: str) -
         world.find(name, "latest")
     with pytest.raises(AliasNotFound):
         world.find("Digits", name)
+
+
+def test_half_a_character_is_refused_wherever_text_comes_in(world: World) -> None:
+    half = "a\ud800"
+    version, run = world.log("Digits", "a"), world.run("score")
+    request = world.request("Digits", "b")
+    update = UpdateVersion(
+        version_id=version.version_id, entity=ENTITY, project=PROJECT, collection="Digits", description=half
+    )
+    calls: list[Callable[[], object]] = [
+        lambda: world.find(half, "latest"),
+        lambda: world.find("Digits", half),
+        lambda: world.find("Digits", "latest", project=half),
+        lambda: world.artifacts.log(ANN, msgspec.structs.replace(request, client_id=half)),
+        lambda: world.artifacts.log(ANN, msgspec.structs.replace(request, description=half)),
+        lambda: world.artifacts.update(ANN, update),
+        lambda: world.move(version, removed=(half,)),
+        lambda: world.move(version, added=("x",), expected={half: None}),
+        lambda: world.move(version, added=("x",), reason=half),
+        lambda: world.use(RunRef(ENTITY, PROJECT, half), version),
+        lambda: world.use(run, version, used_as=half),
+        lambda: world.link(version, half),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidName, match="not valid Unicode"):
+            call()
+    kept = msgspec.structs.replace(request, metadata={half: half})
+    assert world.artifacts.log(ANN, kept).metadata == {half: half}
 
 
 def test_resolve_checks_the_type(world: World) -> None:

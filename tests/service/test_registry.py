@@ -312,6 +312,20 @@ def test_alias_history_never_runs_backwards_when_the_clock_does(world: World) ->
     assert holder_at(events, "latest", 1_000.0) == "v1"
 
 
+def test_what_moves_nothing_leaves_the_history_alone(world: World) -> None:
+    version = world.log("Digits", "a", aliases=("best",))
+    world.log("Digits", "a", aliases=("best",))
+    world.move(version, added=("best",), removed=("never-was",))
+    for _ in range(2):
+        world.link(version, BDD, aliases=("staging",))
+    assert [(event.alias, event.to_version) for event in history(world, "Digits")] == [
+        ("latest", "v0"),
+        ("best", "v0"),
+    ]
+    assert len(history(world, BDD, project=REGISTRY)) == 2
+    assert world.audited("ann/digits/Digits") == ["alias.moved"]
+
+
 # --- at once ------------------------------------------------------------------------------------------
 
 

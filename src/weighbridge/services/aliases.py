@@ -12,7 +12,7 @@ import msgspec
 
 from weighbridge.domain.names import LATEST, check_alias
 from weighbridge.errors import AliasMoved, Conflict, InvalidInput, LimitExceeded
-from weighbridge.services.lookup import ArtifactStores, moment
+from weighbridge.services.lookup import ArtifactStores, check_unicode, moment
 from weighbridge.services.ports.aliases import AliasMove
 from weighbridge.services.ports.audit import AuditEvent
 from weighbridge.services.ports.collections import Collection
@@ -56,6 +56,7 @@ def check_reason(reason: str) -> str:
             hint="Shorten it and link to the long text.",
             details={"length": len(reason), "limit": REASON_MAX},
         )
+    check_unicode("reason", reason)
     return reason
 
 
@@ -129,6 +130,7 @@ class AliasMoves:
 
         One that points where the call would put it (`wanted`) passes too, so that a call can be repeated.
         """
+        check_unicode("alias", *expected)
         for alias, belief in expected.items():
             holder = self._stores.aliases.holder(tx, collection.collection_id, alias)
             actual = None if holder is None else holder.version

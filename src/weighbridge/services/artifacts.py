@@ -32,7 +32,7 @@ from weighbridge.errors import (
 )
 from weighbridge.services.access import Action, Actor, check
 from weighbridge.services.aliases import Occasion, check_aliases, check_changes, check_reason
-from weighbridge.services.lookup import ArtifactStores
+from weighbridge.services.lookup import ArtifactStores, check_unicode
 from weighbridge.services.ports.blobs import BlobStore
 from weighbridge.services.ports.collections import Collection, NewCollection
 from weighbridge.services.ports.lineage import Edge
@@ -153,6 +153,7 @@ class ArtifactsService(RegistryService):
                 f"at most {USED_AS_MAX} are kept.",
                 hint="Use a short word such as 'validation'.",
             )
+        check_unicode("use", request.used_as, request.entity, request.project, request.collection)
         with self._stores.unit_of_work.write() as tx:
             run_pk = self._lookup.run(tx, request.run)
             version = self._readable(tx, actor, request.version_id)
@@ -187,6 +188,7 @@ class ArtifactsService(RegistryService):
             place = self._place(tx, found, version)
             held = self._stores.aliases.of_membership(tx, place.membership_id)
             check_changes(request.aliases_added, request.aliases_removed, held=held)
+            check_unicode("alias", *request.aliases_removed)
             wanted: dict[str, str | None] = dict.fromkeys(request.aliases_removed)
             wanted.update(dict.fromkeys(added, place.version))
             self._moves.guard(tx, found, expected=request.expected, wanted=wanted)
@@ -454,6 +456,7 @@ def _check_address(request: LogArtifact) -> None:
             f"A client id has {len(request.client_id):,} characters; 1 to {CLIENT_ID_MAX} are allowed.",
             hint="Use random text of 32 characters.",
         )
+    check_unicode("client id", request.client_id)
     if not is_digest(request.digest):
         raise InvalidManifest(
             f"Digest {request.digest[:80]!r} of {request.name!r} is not 64 hexadecimal characters.",

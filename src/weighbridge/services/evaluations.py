@@ -8,7 +8,7 @@ from weighbridge.domain.evaluation import Verdict
 from weighbridge.domain.run import RunRef
 from weighbridge.errors import EvaluationNotFound, InvalidInput
 from weighbridge.services.access import Action, Actor, check
-from weighbridge.services.lookup import ArtifactStores, Lookup
+from weighbridge.services.lookup import ArtifactStores, Lookup, check_unicode
 from weighbridge.services.ports.audit import AuditEvent
 from weighbridge.services.ports.evaluations import EvaluationStore, NewEvaluation, StoredEvaluation
 from weighbridge.wire.evaluations import EvaluationRecord, RecordEvaluation
@@ -110,6 +110,7 @@ def _check(request: RecordEvaluation) -> None:
             hint=f"Use {', '.join(verdicts[:-1])} or {verdicts[-1]}.",
             details={"verdicts": verdicts},
         )
+    check_unicode("scorer", request.scorer)
     if len(request.scorer) > SCORER_MAX:
         raise InvalidInput(
             f"The scorer's name has {len(request.scorer):,} characters; at most {SCORER_MAX:,} are kept.",

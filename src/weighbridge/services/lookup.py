@@ -13,6 +13,7 @@ from weighbridge.errors import (
     AliasNotFound,
     ArtifactNotFound,
     CollectionNotFound,
+    InvalidName,
     InvalidReference,
 )
 from weighbridge.services.missing import deleted_run, did_you_mean, nearest, no_project, no_run
@@ -53,6 +54,19 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def check_unicode(kind: str, *texts: str) -> None:
+    """Raise InvalidName where a text holds half a character (a lone surrogate), which no store can keep."""
+    for text in texts:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InvalidName(
+                f"The {kind} {text[:_NAME_SHOWN]!a} is not valid Unicode.",
+                hint="Remove the lone surrogates.",
+                details={"kind": kind},
+            ) from error
+
+
 class Lookup:
     """Finds by address inside a transaction."""
 
@@ -68,6 +82,7 @@ class Lookup:
 
     def any_run(self, tx: Transaction, run: RunRef) -> FoundRun:
         """A run, tombstones included. Raises ProjectNotFound, RunNotFound."""
+        check_unicode("run", run.entity, run.project, run.run_id)
         found = self._stores.addresses.find_run(tx, run)
         if found is None:
             raise no_run(tx, self._stores.addresses, run)
@@ -75,6 +90,7 @@ class Lookup:
 
     def project(self, tx: Transaction, entity: str, project: str) -> int:
         """The key of a project. Raises ProjectNotFound with the nearest names."""
+        check_unicode("project", entity, project)
         found = self._stores.addresses.find_project(tx, entity, project)
         if found is None:
             raise no_project(tx, self._stores.addresses, entity=entity, project=project)
@@ -82,6 +98,7 @@ class Lookup:
 
     def collection(self, tx: Transaction, entity: str, project: str, *, name: str) -> Collection:
         """A live collection. Raises ProjectNotFound, CollectionNotFound with the nearest names."""
+        check_unicode("collection", entity, project, name)
         found = self._stores.collections.find(tx, entity, project, name=name)
         if found is not None:
             return found
@@ -120,6 +137,7 @@ class Lookup:
         An alias goes before a prefix that reads the same. Raises AliasNotFound with the aliases there are,
         InvalidReference where a prefix fits several versions, ArtifactNotFound where the version is deleted.
         """
+        check_unicode("version", version)
         index = version_index(version)
         if index is not None:
             found = self._stores.versions.membership_at(tx, collection.collection_id, index)

@@ -31,7 +31,7 @@ from weighbridge.errors import (
 )
 from weighbridge.services.access import Action, Actor, check
 from weighbridge.services.aliases import AliasMoves, Occasion, check_aliases, check_reason
-from weighbridge.services.lookup import ArtifactStores, Lookup
+from weighbridge.services.lookup import ArtifactStores, Lookup, check_unicode
 from weighbridge.services.ports.audit import AuditEvent
 from weighbridge.services.ports.collections import (
     Collection,
@@ -136,6 +136,7 @@ class RegistryService:
                 f"The search text has {len(request.query):,} characters; at most {_QUERY_MAX} are allowed.",
                 hint="Search for a shorter part of the name.",
             )
+        check_unicode("search text", request.query, request.type or "")
         query = CollectionQuery(
             entity=request.entity,
             project=request.project,
@@ -212,6 +213,7 @@ class RegistryService:
         """The newest `limit` (1 to 10,000) moves up to `until`, oldest first. Raises CollectionNotFound."""
         check(actor, Action.READ, entity=request.entity, project=request.project)
         check_limit(request.limit, EVENTS_MAX)
+        check_unicode("alias", request.alias or "")
         with self._stores.unit_of_work.read() as tx:
             found = self._lookup.collection(tx, request.entity, request.project, name=request.collection)
             events = self._stores.aliases.events(
@@ -264,13 +266,13 @@ class RegistryService:
         return name
 
     def _members(self, tx: Transaction, collection: Collection) -> tuple[Membership, ...]:
-        """Every live membership, read page by page, highest number first."""
+        """Every live membership, lowest number first, so that `latest` moves once when all of them go."""
         found: list[Membership] = []
         before: int | None = None
         while page := self._stores.versions.page(tx, collection.collection_id, before=before, limit=PAGE_MAX):
             found.extend(page)
             before = page[-1].version_index
-        return tuple(found)
+        return tuple(reversed(found))
 
     def _unlink(
         self, tx: Transaction, collection: Collection, place: Membership, *, occasion: Occasion
@@ -284,7 +286,7 @@ class RegistryService:
     def _refuse_aliases(self, tx: Transaction, version_id: int, subject: str) -> None:
         """Raise Conflict where a version carries an alias other than `latest`, in whatever collection."""
         places = self._stores.versions.memberships_of(tx, version_id)
-        homes = self._stores.versions.collections(tx, tuple(place.collection_id for place in places))
+        homes = self._stores.collections.by_id(tx, tuple(place.collection_id for place in places))
         held = [
             f"{homes[place.collection_id].path}:{alias}"
             for place in places
@@ -297,7 +299,7 @@ class RegistryService:
         """Leave a tombstone; every alias goes, `latest` to what is left."""
         version = self._lookup.any_version(tx, version_id)
         places = self._stores.versions.memberships_of(tx, version_id)
-        homes = self._stores.versions.collections(tx, tuple(place.collection_id for place in places))
+        homes = self._stores.collections.by_id(tx, tuple(place.collection_id for place in places))
         self._stores.versions.mark_deleted(tx, version_id, at=occasion.at)
         for place in places:
             home = homes[place.collection_id]
@@ -342,6 +344,8 @@ def check_description(text: str | None) -> None:
             hint="Put the long text into a file of the artifact.",
             details={"size_bytes": size_bytes, "limit_bytes": DESCRIPTION_MAX_BYTES},
         )
+    if text is not None:
+        check_unicode("description", text)
 
 
 def check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:

@@ -66,6 +66,10 @@ class CollectionStore(Protocol):
         """The live collection of this name."""
         ...
 
+    def by_id(self, tx: Transaction, collection_ids: tuple[int, ...]) -> dict[int, Collection]:
+        """Collections by id, tombstones included; at most 5,000."""
+        ...
+
     def was_deleted(self, tx: Transaction, entity: str, project: str, *, name: str) -> bool:
         """Whether a collection of this name was deleted."""
         ...

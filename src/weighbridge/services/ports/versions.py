@@ -126,10 +126,6 @@ class VersionStore(Protocol):
         """Live memberships with numbers below `before`, highest first."""
         ...
 
-    def collections(self, tx: Transaction, collection_ids: tuple[int, ...]) -> dict[int, Collection]:
-        """Collections by id, tombstones included."""
-        ...
-
     def records(self, tx: Transaction, membership_ids: tuple[int, ...]) -> tuple[VersionRecord, ...]:
         """Full records in the order asked for."""
         ...

@@ -129,6 +129,10 @@ class SqlCollectionStore:
         )
         return None if row is None else _identity(row)
 
+    def by_id(self, tx: Transaction, collection_ids: tuple[int, ...]) -> dict[int, Collection]:
+        """Collections by id, tombstones included."""
+        return collections_by_id(tx, collection_ids)
+
     def was_deleted(self, tx: Transaction, entity: str, project: str, *, name: str) -> bool:
         """Whether a tombstone has this name."""
         names = {"entity": entity, "project": project, "first": f"{name}:", "past": f"{name};"}

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
-from weighbridge.services.ports.collections import Collection
 from weighbridge.services.ports.transaction import Transaction
 from weighbridge.services.ports.versions import Membership, NewVersion, StoredVersion
 from weighbridge.storage.metadata import jsontext
@@ -227,10 +226,6 @@ class SqlVersionStore(SqlVersionRecords):
         if before is None:
             return _memberships(connection(tx).execute(_PAGE, keys).all())
         return _memberships(connection(tx).execute(_PAGE_BEFORE, keys | {"before": before}).all())
-
-    def collections(self, tx: Transaction, collection_ids: tuple[int, ...]) -> dict[int, Collection]:
-        """Collections by id."""
-        return collections_by_id(tx, collection_ids)
 
     def describe(
         self, tx: Transaction, version_id: int, *, description: str | None, metadata: str | None, at: float
