@@ -77,6 +77,8 @@ def test_a_busy_store_leaves_it_waiting_and_wait_stores_it(
         failing = fail(monkeypatch, run, "artifacts", "log", "link", error=StorageBusy("locked"))
         logged = run.log_artifact(artifact())
         run.link_artifact(logged, "model-registry/Digits", ["staging"])
+        run.use_artifact(logged)
+        run.log_artifact(logged, aliases=["again"])
         assert capsys.readouterr().err.count("kept in the spool") == 1
         with pytest.raises(UsageError, match="not stored yet"):
             _ = logged.version
@@ -85,6 +87,8 @@ def test_a_busy_store_leaves_it_waiting_and_wait_stores_it(
         failing.error = None
         assert logged.wait().version == "v0"
     assert Api().artifact("model-registry/Digits:staging").source_name == "net:v0"
+    assert Api().artifact("p/net:again").version == "v0"
+    assert [one.name for one in Api().run(f"p/{run.id}").used_artifacts()] == ["net:v0"]
 
 
 def test_what_a_busy_store_did_not_take_is_stored_by_the_spool(monkeypatch: pytest.MonkeyPatch) -> None:

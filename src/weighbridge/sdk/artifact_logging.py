@@ -49,14 +49,14 @@ def log_request(
     """The request but for its manifest; everything that can be checked without the store is. Raises
     InvalidName.
     """
-    is_new = artifact.is_draft()
+    is_new = artifact.id is None
     own = artifact.aliases if is_new else []
     return LogArtifact(
         entity=run.entity,
         project=run.project,
         name=artifact.collection_name if is_new else artifact.source_collection_name,
         type=artifact.type,
-        client_id=artifact.client_id if is_new else secrets.token_hex(16),
+        client_id=artifact.client_id if artifact.is_draft() else secrets.token_hex(16),
         manifest=b"",
         digest="",
         run=run,

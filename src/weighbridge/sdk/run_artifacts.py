@@ -117,7 +117,12 @@ class RunArtifacts:
         used_as = use_as or artifact.use_as
         place, version_id, pending = artifact.address()
         item = UseArtifactItem(place=place, version_id=version_id, pending=pending, used_as=used_as)
-        self._ask(lambda: artifact.record_use(self.ref, used_as=used_as), item, "use_artifact")
+        self._ask(
+            lambda: artifact.record_use(self.ref, used_as=used_as),
+            item,
+            "use_artifact",
+            can_ask=version_id is not None,
+        )
         return artifact
 
     def link_artifact(
