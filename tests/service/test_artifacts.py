@@ -252,6 +252,8 @@ def test_half_a_character_is_refused_wherever_text_comes_in(world: World) -> Non
         lambda: world.use(RunRef(ENTITY, PROJECT, half), version),
         lambda: world.use(run, version, used_as=half),
         lambda: world.link(version, half),
+        lambda: world.link(version, "Shelf", project=half),
+        lambda: world.artifacts.delete_collection(ANN, ENTITY, PROJECT, name=half),
     ]
     for call in calls:
         with pytest.raises(InvalidName, match="not valid Unicode"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -355,6 +358,35 @@ def test_two_worlds_logging_at_once_get_distinct_numbers(world: World, tmp_path:
     assert sorted(version for version, _ in found) == sorted(f"v{number}" for number in range(40))
     assert all("latest" in aliases for _, aliases in found)
     assert world.find("Digits", "latest").version == "v39"
+
+
+LOG_TWENTY = """
+import sys
+from pathlib import Path
+from tests.service.artifact_world import World
+world = World(Path(sys.argv[1]))
+for number in range(20):
+    print(world.log("Digits", f"{sys.argv[2]}-{number}", aliases=(sys.argv[2],)).version)
+"""
+
+
+def test_two_processes_logging_at_once_get_distinct_numbers(world: World, tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", LOG_TWENTY, str(tmp_path / "metadata.sqlite"), name],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(root / "src"), str(root)))},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    told = [process.communicate(timeout=120)[0].split() for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert sorted(told[0] + told[1]) == sorted(f"v{number}" for number in range(40))
+    record = world.artifacts.get_collection(ANN, ENTITY, PROJECT, name="Digits")
+    assert record.aliases == {"latest": "v39", "one": told[0][-1], "two": told[1][-1]}
 
 
 def test_two_threads_linking_one_version_share_the_membership(world: World) -> None:

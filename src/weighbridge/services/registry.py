@@ -75,6 +75,7 @@ class RegistryService:
         """
         check(actor, Action.WRITE, entity=request.entity, project=request.project)
         aliases = check_aliases(request.aliases)
+        check_unicode("project", request.entity, request.project)
         check_collection(request.collection)
         reason = check_reason(request.reason)
         with self._stores.unit_of_work.write() as tx:
@@ -188,6 +189,7 @@ class RegistryService:
         """
         check(actor, Action.DELETE, entity=entity, project=project)
         with self._stores.unit_of_work.write() as tx:
+            check_unicode("collection", entity, project, name)
             collections = self._stores.collections
             found = collections.find(tx, entity, project, name=name)
             if found is None and collections.was_deleted(tx, entity, project, name=name):
