@@ -26,6 +26,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "sdk": ("sdk", "wire", "settings", "domain", "errors", "services.ports.blobs"),
     "evaluation": ("evaluation", "sdk", "wire", "settings", "domain", "errors"),
     "cli": ("cli", "sdk", "evaluation", "bootstrap", "settings", "domain", "errors"),
+    "__main__": ("cli",),
     "testing": ("",),
     "": ("",),  # weighbridge/__init__.py: any, but only lazily (test_import_cost.py)
 }
@@ -101,6 +102,9 @@ POSITIONAL_EXCEPTIONS: Final = frozenset(
         "sdk.public.api:Api.runs",
         "sdk.run:Run.define_metric",
         "sdk.run:Run.log",
+        "sdk.run_artifacts:RunArtifacts.link_model",
+        "sdk.run_artifacts:RunArtifacts.log_artifact",
+        "sdk.run_artifacts:RunArtifacts.use_artifact",
     }
 )
 

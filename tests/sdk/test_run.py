@@ -305,9 +305,12 @@ def test_several_runs_in_one_process() -> None:
 
 def test_threads_log_without_losing_a_row() -> None:
     with weighbridge.init(project="p") as run:
-        threads = [
-            threading.Thread(target=lambda k=k: [run.log({f"t{k}": i}) for i in range(500)]) for k in range(4)
-        ]
+
+        def work(k: int) -> None:
+            for i in range(500):
+                run.log({f"t{k}": i})
+
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -336,7 +339,7 @@ def test_names_that_cannot_be_are_refused() -> None:
         {"tags": ["bad\ntag"]},
     ):
         with pytest.raises(InvalidInput):
-            weighbridge.init(**arguments)  # type: ignore[arg-type]  # each is one wrong argument
+            weighbridge.init(**arguments)
 
 
 def test_a_tiny_row_and_a_row_too_large(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,6 @@ from weighbridge.domain.evaluation import EvaluationReport, ScorerIdentity
 from weighbridge.domain.exact_json import from_plain
 from weighbridge.errors import InvalidInput
 from weighbridge.evaluation.rows import Columns, find_rows, load_rows
-from weighbridge.evaluation.statistics import compare_rows
 
 if TYPE_CHECKING:
     from weighbridge.domain.artifact import VersionRecord
@@ -52,6 +51,8 @@ def compare(
     )
     if candidate.rows is None or baseline.rows is None:
         return comparison
+    from weighbridge.evaluation.statistics import compare_rows
+
     try:
         paired = compare_rows(baseline.rows, candidate.rows)
     except InvalidInput as error:

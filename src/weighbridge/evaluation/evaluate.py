@@ -39,7 +39,7 @@ from weighbridge.sdk.client import client_for
 from weighbridge.sdk.init import init
 from weighbridge.sdk.notices import notice, warn
 from weighbridge.sdk.public.reader import Reader
-from weighbridge.settings import Settings, resolve
+from weighbridge.settings import resolve
 
 if TYPE_CHECKING:
     from weighbridge.domain.artifact import VersionRecord
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from weighbridge.domain.run import RunRecord
     from weighbridge.sdk.run import Run
     from weighbridge.sdk.transport.base import Transport
+    from weighbridge.settings import Settings
 
 JOB_TYPE = "evaluation"
 
@@ -80,11 +81,7 @@ def evaluate(
     config: Mapping[str, Any] | None = None,
     claims: ClaimsFrom = "auto",
     safe_files: bool = False,
-    project: str | None = None,
-    entity: str | None = None,
-    name: str | None = None,
-    tags: Sequence[str] | None = None,
-    settings: Settings | None = None,
+    **run_options: Any,
 ) -> EvaluationReport:
     """Score a registered model again and prove, or refute, what was claimed for it.
 
@@ -93,88 +90,59 @@ def evaluate(
         scorer: A function, or "score.py:score"; see `weighbridge.Scorer`.
         against: Alias (or path) of a version to compare with, such as "production". Worse than it fails.
         names: Claimed names to measured ones, such as {"final_*": "val_*"}. None pairs equal names.
-        rtol: Allowed relative difference of a claim, 1e-6 by default.
-        atol: Allowed absolute difference of a claim, 1e-9 by default.
-        per_metric: Tolerances by metric name or glob.
+        rtol, atol: Allowed relative and absolute difference of a claim, 1e-6 and 1e-9 by default.
+        per_metric: Tolerances by metric name or glob, such as {"val_loss": {"rtol": 1e-3}}.
         checks: Thresholds that must hold, such as "val_accuracy >= 0.95".
         datasets: Other dataset versions than the producer's, such as ["digits-split:v3"]. Said loudly.
         config: Config keys that differ from the producer's.
         claims: Where claims are read: auto, summary or history.
         safe_files: Also demand that no file of the model can run code.
-        project: Project of the evaluation run; the producer's by default.
-        entity: Owner of that project.
-        name: Display name of the evaluation run.
-        tags: Labels of the evaluation run.
-        settings: Settings in force, such as the home.
+        **run_options: For the evaluation run, as in `init()`: project (default: the producer's), entity,
+            name, tags, notes, group, settings.
 
-    Returns the report, which is stored with the run and the version.
-
-    Raises:
-        NotFound: The model, a dataset or the version to compare with does not exist; nearest names are given.
-        InvalidScorer: The scorer cannot be loaded, raised, or returned no metrics. The run is marked failed.
-        InvalidInput: An argument cannot be read.
+    Returns the report, which is stored with the run and the version. Raises NotFound with the nearest names
+    (model, dataset, baseline), InvalidScorer (the run is then marked failed) and InvalidInput.
     """
-    plan = _plan(
-        scorer,
-        against,
-        names,
-        tolerance_of(rtol, atol),
-        per_metric,
-        checks,
-        datasets,
-        config,
-        claims,
-        safe_files,
-    )
-    chosen = resolve(base=settings, entity=entity, project=project, mode="online")
-    artifact = _resolve(model, chosen)
-    producer = producer_of(client_for(chosen).transport, artifact.record)
-    run = init(
-        entity=entity,
-        project=project or _project_for(artifact, producer, chosen),
-        name=name,
-        tags=list(tags) if tags is not None else None,
-        job_type=JOB_TYPE,
-        reinit="create_new",
-        settings=chosen,
-    )
-    with run:
-        return _judge(run, artifact, producer, plan)
-
-
-def _plan(
-    scorer: str | Callable[..., object],
-    against: str | None,
-    names: Mapping[str, str] | None,
-    tolerance: Tolerance,
-    per_metric: Overrides | None,
-    checks: Sequence[str],
-    datasets: Sequence[str] | Mapping[str, str] | None,
-    config: Mapping[str, Any] | None,
-    claims: ClaimsFrom,
-    safe_files: bool,
-) -> Plan:
-    for text in checks:
-        parse_threshold(text)
-    if isinstance(datasets, str):
-        datasets = [datasets]
-    chosen = (
-        [f"{key}:{value}" if ":" not in value else value for key, value in datasets.items()]
-        if isinstance(datasets, Mapping)
-        else list(datasets or ())
-    )
-    return Plan(
+    plan = Plan(
         scorer=load_scorer(scorer),
         against=against,
         names=names,
-        tolerance=tolerance,
+        tolerance=tolerance_of(rtol, atol),
         per_metric=per_metric,
-        checks=tuple(checks),
-        datasets=tuple(chosen),
+        checks=_checked(checks),
+        datasets=_paths(datasets),
         config=dict(config or {}),
         claims=claims,
         safe_files=safe_files,
     )
+    return _evaluate(model, plan, run_options)
+
+
+def _evaluate(model: str | Artifact, plan: Plan, options: dict[str, Any]) -> EvaluationReport:
+    """Resolve the version, open the evaluation run beside its producer's, and judge."""
+    given = options.pop("settings", None)
+    chosen = resolve(base=given, entity=options.get("entity"), project=options.get("project"), mode="online")
+    artifact = _resolve(model, chosen)
+    producer = producer_of(client_for(chosen).transport, artifact.record)
+    options.setdefault("project", _project_for(artifact, producer, chosen))
+    options |= {"job_type": JOB_TYPE, "reinit": "create_new", "settings": chosen}
+    with init(**options) as run:
+        return _judge(run, artifact, producer, plan)
+
+
+def _checked(checks: Sequence[str]) -> tuple[str, ...]:
+    """The thresholds, each readable: a typing error must not cost a scoring."""
+    for text in checks:
+        parse_threshold(text)
+    return tuple(checks)
+
+
+def _paths(datasets: Sequence[str] | Mapping[str, str] | None) -> tuple[str, ...]:
+    if isinstance(datasets, str):
+        return (datasets,)
+    if isinstance(datasets, Mapping):
+        return tuple(path if ":" in path else f"{name}:{path}" for name, path in datasets.items())
+    return tuple(datasets or ())
 
 
 def _resolve(model: str | Artifact, chosen: Settings) -> Artifact:
@@ -220,7 +188,7 @@ def _judge(run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan)
         transport,
         producer,
         version,
-        fresh,
+        fresh=fresh,
         names=plan.names,
         tolerance=plan.tolerance,
         per_metric=plan.per_metric,
@@ -230,7 +198,7 @@ def _judge(run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan)
         run,
         transport,
         judged,
-        fresh,
+        fresh=fresh,
         datasets=[data for _, data in pinned],
         scorer=plan.scorer.identity,
         checks=checks,
@@ -238,7 +206,7 @@ def _judge(run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan)
         comparison=comparison,
         notes=_notes(producer, pinned, plan),
     )
-    store_report(run, transport, report, version)
+    store_report(run, report, version)
     return report
 
 

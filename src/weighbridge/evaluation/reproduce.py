@@ -86,8 +86,7 @@ def reproduce(
         producer: The model artifact (best), the run that made it, or the path of either.
         fresh: Metrics measured now; None takes the run's summary.
         names: Claimed names to measured ones, such as {"final_*": "val_*"}. None pairs equal names.
-        rtol: Allowed relative difference, 1e-6 by default.
-        atol: Allowed absolute difference, 1e-9 by default.
+        rtol, atol: Allowed relative and absolute difference, 1e-6 and 1e-9 by default.
         per_metric: Tolerances by name or glob, such as {"final_loss": {"rtol": 1e-3}}.
         claims: Where claims are read: auto, summary or history.
 
@@ -111,16 +110,23 @@ def reproduce(
         transport,
         made_by,
         version,
-        _flat(measured),
+        fresh=_flat(measured),
         names=names,
         tolerance=tolerance_of(rtol, atol),
         per_metric=per_metric,
         source=claims,
     )
     report = build_report(
-        run, transport, judged, _flat(measured), datasets=None, scorer=None, checks=(), started_at=started_at
+        run,
+        transport,
+        judged,
+        fresh=_flat(measured),
+        datasets=None,
+        scorer=None,
+        checks=(),
+        started_at=started_at,
     )
-    store_report(run, transport, report, version)
+    store_report(run, report, version)
     return report
 
 
@@ -190,8 +196,8 @@ def hold_claims(
     transport: Transport,
     producer: RunRecord | None,
     version: VersionRecord | None,
-    fresh: Mapping[str, object],
     *,
+    fresh: Mapping[str, object],
     names: Mapping[str, str] | None,
     tolerance: Tolerance,
     per_metric: Overrides | None,
@@ -220,8 +226,8 @@ def build_report(
     run: Run,
     transport: Transport,
     judged: Judged,
-    fresh: Mapping[str, object],
     *,
+    fresh: Mapping[str, object],
     datasets: Sequence[PinnedDataset] | None,
     scorer: ScorerIdentity | None,
     checks: Sequence[CheckResult],
@@ -241,7 +247,7 @@ def build_report(
             scorer_digest=scorer.digest if scorer is not None else "",
             summary=fresh,
         )
-        theirs = producer_snapshot(transport, producer, version, judged.metrics)
+        theirs = producer_snapshot(transport, producer, version, results=judged.metrics)
         causes = tuple(explain(theirs, ours, judged.metrics))
     report = EvaluationReport(
         model=version.path if version is not None else "",
@@ -263,9 +269,7 @@ def build_report(
     return judge(report)
 
 
-def store_report(
-    run: Run, transport: Transport, report: EvaluationReport, version: VersionRecord | None
-) -> None:
+def store_report(run: Run, report: EvaluationReport, version: VersionRecord | None) -> None:
     """Write the verdict into the run's summary, and the report to the run and the version."""
     run.summary[SUMMARY_KEY] = {
         "verdict": str(report.verdict),
@@ -278,7 +282,7 @@ def store_report(
     }
     if version is None:
         return
-    transport.evaluations.record(
+    transport_of(run).evaluations.record(
         RecordEvaluation(
             run=run.ref,
             version_id=version.version_id,

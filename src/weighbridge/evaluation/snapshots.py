@@ -52,7 +52,7 @@ def claims_of(
         return claims
     keys = {key.name: key for key in transport.history.keys(producer.ref) if key.kind in ("f", "i", "b")}
     later = [key for key in keys.values() if source == "history" or key.last_step > step]
-    at_step = values_at(transport, producer.ref, [key.name for key in later], step)
+    at_step = values_at(transport, producer.ref, [key.name for key in later], step=step)
     found = {name: Claim(name, value, ClaimSource.HISTORY, at) for name, (at, value) in at_step.items()}
     if source == "history":
         return list(found.values())
@@ -67,7 +67,7 @@ def _is_aggregate_of(claim: Claim, found: Mapping[str, Claim]) -> bool:
 
 
 def values_at(
-    transport: Transport, run: RunRef, names: Sequence[str], step: int
+    transport: Transport, run: RunRef, names: Sequence[str], *, step: int
 ) -> dict[str, tuple[int, float | int | bool]]:
     """The last value of each metric at or before `step`, with its own step; those without are left out."""
     from weighbridge.wire.history import ReadSeries
@@ -93,7 +93,11 @@ def _last_value(kind: str, values: bytes) -> float | int | bool:
 
 
 def producer_snapshot(
-    transport: Transport, producer: RunRecord, version: VersionRecord | None, results: Iterable[MetricResult]
+    transport: Transport,
+    producer: RunRecord,
+    version: VersionRecord | None,
+    *,
+    results: Iterable[MetricResult],
 ) -> Snapshot:
     """The producer's side, with the history of the metrics that drifted."""
     step = version.history_step if version is not None else None
@@ -162,7 +166,7 @@ def _histories(
 
     keys = {key.name: key for key in transport.history.keys(run) if key.kind in ("f", "i")}
     known = [name for name in names if name in keys]
-    at_step = values_at(transport, run, known, step) if step is not None and known else {}
+    at_step = values_at(transport, run, known, step=step) if step is not None and known else {}
     found: dict[str, MetricHistory] = {}
     for name in known:
         buckets = transport.history.buckets(ReadBuckets(run=run, name=name, buckets=10_000))

@@ -71,8 +71,7 @@ def init(
     """Begin a run and return it; it is the process's current run until it is finished.
 
     Args:
-        entity: Owner of the project; your login name by default.
-        project: Project the run goes to, made if missing.
+        entity, project: Where the run goes; made if missing. Your login name and `uncategorized` by default.
         dir: Where the run's own files go.
         id: The run id; made up if not given. The same id again continues that run.
         name: Display name; made up if not given, such as `scarlet-armadillo-12`.
@@ -80,45 +79,37 @@ def init(
         config: Inputs of the run: a dict, a namespace, or the path of a JSON file.
         config_exclude_keys, config_include_keys: Top-level keys of `config` to leave out, or to keep.
         allow_val_change: Let config values change without being asked for each time.
-        group, job_type: Set of runs it belongs to; its role (`train`, `evaluation`, ...).
+        group, job_type: Set of runs it belongs to; its role (`train`, `evaluation`).
         mode: online (ship as it logs), offline (keep for `weighbridge sync`), disabled (record nothing).
         reinit: With a run open: `return_previous` (default), `finish_previous` or `create_new`.
-        resume: allow, must, never or auto.
-        settings: Settings or a dict of them.
-        **later: W&B's other arguments, accepted and said to be without effect.
+        resume, settings: allow, must, never or auto; Settings or a dict of them.
+        **later: W&B's other arguments, which have no effect; that is said.
 
-    Raises RunNotFound (resume is must), AlreadyExists (resume is never), InvalidInput (a name or the config),
-    SchemaTooNew (the home is of a newer version).
+    Raises RunNotFound (resume is must), AlreadyExists (never), InvalidInput (a name, the config), SchemaTooNew.
     """
     _warn_of_later(later)
-    given: dict[str, Any] = {
-        "entity": entity,
-        "project": project,
-        "dir": dir,
-        "run_id": id,
+    labels = {
         "name": name,
         "notes": notes,
-    }
-    given |= {
-        "tags": None if tags is None else tuple(tags),
+        "tags": tags and tuple(tags),
         "group": group,
         "job_type": job_type,
-        "mode": mode,
     }
-    chosen = _settings(settings, **given, resume="auto" if resume is True else resume or None)
+    place = {"entity": entity, "project": project, "dir": dir, "run_id": id}
+    ways = {"mode": mode, "resume": "auto" if resume is True else resume or None}
+    chosen = _settings(settings, labels | place | ways)
     set_level("silent" if chosen.silent else "quiet" if chosen.quiet else "normal")
-    previous = _previous(reinit)
-    if previous is not None:
+    if (previous := _previous(reinit)) is not None:
         return previous
-    values = _config(config, config_include_keys, config_exclude_keys)
-    run = _open(client_for(chosen), chosen, _start_record(chosen, values))
+    start = _start_record(chosen, _config(config, config_include_keys, config_exclude_keys))
+    run = _open(client_for(chosen), chosen, start)
     if allow_val_change:
         run.config.allow_changes()
     exit_hooks.install(finish_open_runs)
     return run
 
 
-def _settings(given: Settings | Mapping[str, Any] | None, **arguments: Any) -> Settings:
+def _settings(given: Settings | Mapping[str, Any] | None, arguments: dict[str, Any]) -> Settings:
     if isinstance(given, Settings):
         return resolve(base=given, **arguments)
     extra = {

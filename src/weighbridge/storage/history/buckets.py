@@ -86,7 +86,7 @@ def _starts(length: int, buckets: int) -> Ints:
 
 
 def _numbers_of(readers: Sequence[Reader], name: str, span: tuple[int, int]) -> tuple[Ints, Floats]:
-    column = column_of(readers, name, *span)
+    column = column_of(readers, name, span)
     values, mask = numbers(column.values)
     return (column.steps if mask is None else column.steps[mask]), values
 

@@ -65,10 +65,10 @@ class HistoryEngine:
             )
         readers = open_parts([self._part(segment, None) for segment in segments])
         low, high = bounds(None, None)
-        times = column_of(readers, TIMESTAMP, low, high)
+        times = column_of(readers, TIMESTAMP, (low, high))
 
         def load(name: str) -> ColumnValues:
-            column = column_of(readers, name, low, high)
+            column = column_of(readers, name, (low, high))
             is_whole = len(column.steps) == len(times.steps)
             rows = None if is_whole else np.searchsorted(times.steps, column.steps).astype(np.int64)
             return ColumnValues(column.kind, rows, column.values)
@@ -83,11 +83,11 @@ class HistoryEngine:
         readers = self._open(parts)
         low, high = bounds(span.step_min, span.step_max)
         names = span.names if span.names is not None else _names_of(readers)
-        found = [(name, column_of(readers, name, low, high)) for name in names]
+        found = [(name, column_of(readers, name, (low, high))) for name in names]
         found = [(name, column) for name, column in found if len(column)]
         if not found:
             return ()
-        times = column_of(readers, TIMESTAMP, low, high)
+        times = column_of(readers, TIMESTAMP, (low, high))
         times_us = _microseconds(times.values)
         return tuple(_series(name, column, times.steps, times_us) for name, column in found)
 
@@ -209,7 +209,7 @@ def _steps_with(
 ) -> Ints:
     """Steps of the rows that have one, or all, of the names; of all rows without names."""
     wanted = [STEP] if not names else list(dict.fromkeys(names))
-    columns = [column_of(readers, name, low, high).steps for name in wanted]
+    columns = [column_of(readers, name, (low, high)).steps for name in wanted]
     steps = columns[0]
     for other in columns[1:]:
         if not np.array_equal(steps, other):
@@ -238,7 +238,7 @@ def _rows_at(readers: Sequence[Reader], steps: Ints, names: Sequence[str] | None
     if not len(steps):
         return []
     low, high = int(steps[0]), int(steps[-1])
-    times = column_of(readers, TIMESTAMP, low, high)
+    times = column_of(readers, TIMESTAMP, (low, high))
     times_s: Floats = np.asarray(times.values, dtype=np.float64)[np.searchsorted(times.steps, steps)]
     rows: list[dict[str, Any]] = [
         {STEP: step, TIMESTAMP: time_s} for step, time_s in zip(steps.tolist(), times_s.tolist(), strict=True)
@@ -246,7 +246,7 @@ def _rows_at(readers: Sequence[Reader], steps: Ints, names: Sequence[str] | None
     for name in _names_of(readers) if names is None else dict.fromkeys(names):
         if name in (STEP, TIMESTAMP):
             continue
-        column = column_of(readers, name, low, high)
+        column = column_of(readers, name, (low, high))
         if not len(column):
             continue
         places = np.minimum(np.searchsorted(column.steps, steps), len(column) - 1)

@@ -73,10 +73,10 @@ def read_column(
     """
     readers = open_parts(parts)
     span = bounds(step_min, step_max)
-    column = column_of(readers, name, *span)
+    column = column_of(readers, name, span)
     if not with_times:
         return column
-    times = column_of(readers, TIMESTAMP, *span)
+    times = column_of(readers, TIMESTAMP, span)
     places = np.searchsorted(times.steps, column.steps)
     seconds = times.values.astype(np.float64, copy=False)
     return ColumnArrays(column.kind, column.steps, column.values, seconds[places])
@@ -94,7 +94,7 @@ def read_columns(
         raise InvalidInput("No metric was named.", hint="Name at least one metric to read.")
     readers = open_parts(parts)
     span = bounds(step_min, step_max)
-    columns = {name: column_of(readers, name, *span) for name in names}
+    columns = {name: column_of(readers, name, span) for name in names}
     first, *others = columns.values()
     steps = first.steps
     for other in others:
@@ -167,8 +167,9 @@ def bounds(step_min: int | None, step_max: int | None) -> tuple[int, int]:
     return low, high
 
 
-def column_of(readers: Sequence[Reader], name: str, low: int, high: int) -> ColumnArrays:
+def column_of(readers: Sequence[Reader], name: str, span: tuple[int, int]) -> ColumnArrays:
     """The column merged over all readers, which are in order of arrival; both steps included."""
+    low, high = span
     merged: list[Piece] = []
     for group in clusters(readers, low, high):
         pieces = [piece for reader in group if (piece := reader.find_piece(name, low, high)) is not None]
@@ -206,7 +207,7 @@ def _windows(group: Sequence[Reader], low: int, high: int) -> list[tuple[int, in
 def _rows_of(
     group: Sequence[Reader], names: Sequence[str] | None, window: tuple[int, int]
 ) -> list[dict[str, object]]:
-    times = column_of(group, TIMESTAMP, *window)
+    times = column_of(group, TIMESTAMP, window)
     rows: list[dict[str, object]] = [
         {STEP: step, TIMESTAMP: time_s}
         for step, time_s in zip(times.steps.tolist(), times.values.tolist(), strict=True)
@@ -215,7 +216,7 @@ def _rows_of(
     if names is None:
         names = list(dict.fromkeys(name for reader in group for name in reader.names))
     for name in names:
-        column = column_of(group, name, *window)
+        column = column_of(group, name, window)
         if len(column) == len(rows):
             for row, value in zip(rows, column.values.tolist(), strict=True):
                 row[name] = value
