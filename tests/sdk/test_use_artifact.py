@@ -8,7 +8,7 @@ import pytest
 
 import weighbridge
 from weighbridge import Api, Artifact
-from weighbridge.errors import AliasNotFound, CollectionNotFound, ProjectNotFound, TypeMismatch
+from weighbridge.errors import AliasNotFound, CollectionNotFound, InvalidInput, ProjectNotFound, TypeMismatch
 
 
 @pytest.fixture
@@ -38,6 +38,27 @@ def test_unknown_names_are_refused_with_the_nearest(trained: str) -> None:
             run.use_artifact("model-registry/BDD Semantic Segmentation:stagin")
         with pytest.raises(TypeMismatch, match="model"):
             run.use_artifact("model-registry/BDD Semantic Segmentation", type="dataset")
+
+
+@pytest.mark.parametrize(
+    "path", ["", "a/b/c/d", "net:", "net:v0:v1", "x" * 10_000, "net:" + "x" * 10_000, "a\0b"]
+)
+def test_a_path_that_cannot_be_read_is_refused_shortly(trained: str, path: str) -> None:
+    with weighbridge.init(project="mlops", entity="av-team") as run:
+        with pytest.raises(InvalidInput) as caught:
+            run.use_artifact(path)
+    assert len(str(caught.value)) < 600
+
+
+def test_an_alias_that_moves_between_resolve_and_use_does_not_change_what_is_used(trained: str) -> None:
+    resolved = Api().artifact("av-team/mlops/net:latest")
+    with weighbridge.init(project="mlops", entity="av-team") as run:
+        newer = Artifact("net", "model")
+        with newer.new_file("weights.bin", "wb") as file:
+            file.write(b"newer")
+        run.log_artifact(newer)
+        run.use_artifact(resolved)
+    assert [used.name for used in Api().run(f"av-team/mlops/{run.id}").used_artifacts()] == ["net:v0"]
 
 
 def test_the_lessons_script(trained: str) -> None:
