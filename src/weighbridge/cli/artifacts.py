@@ -87,8 +87,9 @@ def show_artifact(arguments: Namespace, context: Context) -> int:
             [(found.run.path, f"{found.verdict}, {moment(found.evaluated_at)}") for found in evaluations],
             title="Evaluations",
         )
-        out.heading("\nUse it".strip("\n"))
-        out.write("".join(f"  {line}\n" for line in artifact.usage().splitlines()))
+        out.write("\n")
+        out.heading("Use it")
+        out.write("".join(f"  {line}".rstrip() + "\n" for line in artifact.usage().splitlines()))
 
     context.out.record(whole, path=record.path, text=text)
     return 0
