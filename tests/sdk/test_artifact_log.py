@@ -73,7 +73,7 @@ def test_a_logged_draft_becomes_the_version(tmp_path: Path) -> None:
         assert artifact.qualified_name == "me/p/net:v0"
         assert set(artifact.aliases) == {"latest", "best"}
         assert artifact.tags == ["small"]
-        assert (artifact.size, artifact.file_count, artifact.history_step) == (7, 1, 1)
+        assert (artifact.size, artifact.file_count, artifact.history_step) == (7, 1, 0)
         assert artifact.metadata["epochs"] == 3
         with pytest.raises(UsageError, match="new_draft"):
             artifact.add_file(tmp_path / "w.bin", name="more")

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from weighbridge.domain.checks import check_no_regression, check_thresholds, parse_threshold
-from weighbridge.domain.evaluation import CheckResult, EvaluationReport, PinnedDataset, Tolerance
+from weighbridge.domain.evaluation import CheckResult, EvaluationReport, PinnedDataset, Tolerance, Verdict
 from weighbridge.domain.names import is_registry, parse_artifact_path
 from weighbridge.domain.reproduction import Overrides
 from weighbridge.domain.summary import flatten
 from weighbridge.errors import InvalidInput
 from weighbridge.evaluation.comparing import Scored, compare, scored_before
 from weighbridge.evaluation.reproduce import (
+    Judged,
     build_report,
     hold_claims,
     producer_of,
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from weighbridge.settings import Settings
 
 JOB_TYPE = "evaluation"
+REPLACED = "the producer used "
+"""Begins the note of a dataset that stands in for another version of itself."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +197,7 @@ def _judge(run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan)
         per_metric=plan.per_metric,
         source=plan.claims,
     )
+    judged = _on_the_same_data(judged, pinned)
     report = build_report(
         run,
         transport,
@@ -233,13 +237,27 @@ def _pin(
     return pinned
 
 
+def _on_the_same_data(judged: Judged, pinned: Sequence[tuple[Artifact, PinnedDataset]]) -> Judged:
+    """A claim that holds on other data than the producer's is not thereby reproduced: passed becomes inconclusive."""
+    replaced = [data for _, data in pinned if data.note.startswith(REPLACED)]
+    if not replaced or judged.check.outcome is not Verdict.PASSED:
+        return judged
+    which = ", ".join(f"{d.name} {d.version} instead of {d.note.removeprefix(REPLACED)}" for d in replaced)
+    check = msgspec.structs.replace(
+        judged.check,
+        outcome=Verdict.INCONCLUSIVE,
+        message=f"{judged.check.message} But on other data than the producer's: {which}.",
+    )
+    return msgspec.structs.replace(judged, check=check)
+
+
 def _pinned(version: VersionRecord, used_by_producer: VersionRecord | None) -> PinnedDataset:
     same = used_by_producer is not None and used_by_producer.digest == version.digest
     note = ""
     if used_by_producer is None:
         note = "the producer did not use it"
     elif not same:
-        note = f"the producer used {used_by_producer.source_version}"
+        note = f"{REPLACED}{used_by_producer.source_version}"
     if note:
         warn(f"dataset {version.source_collection}: evaluating on {version.source_version}, but {note}.")
     return PinnedDataset(version.source_collection, version.source_version, version.digest, same, note)

@@ -206,11 +206,11 @@ def hold_claims(
     """Compare each claim with its measurement. Without a producer there is nothing claimed, and the check
     says so.
     """
-    claims = claims_of(transport, producer, version, source=source) if producer is not None else []
-    if producer is None or not claims:
+    is_known = producer is not None and not producer.is_deleted
+    claims = claims_of(transport, producer, version, source=source) if is_known and producer else []
+    if not claims:
         check = check_reproduces((), claims, fresh)
-        who = "No run made this version" if producer is None else f"Run {producer.path} recorded no summary"
-        check = msgspec.structs.replace(check, message=f"{who}, so nothing was claimed for it.")
+        check = msgspec.structs.replace(check, message=_why_no_claims(producer))
         return Judged(producer=producer, version=version, metrics=(), claims=(), check=check)
     results = reproduce_metrics(claims, fresh, names=names, tolerance=tolerance, per_metric=per_metric)
     return Judged(
@@ -220,6 +220,14 @@ def hold_claims(
         claims=tuple(claims),
         check=check_reproduces(results, claims, fresh),
     )
+
+
+def _why_no_claims(producer: RunRecord | None) -> str:
+    if producer is None:
+        return "No run made this version, so nothing was claimed for it."
+    if producer.is_deleted:
+        return f"Run {producer.path}, which made this version, was deleted, and its claims with it."
+    return f"Run {producer.path} recorded no summary, so nothing was claimed."
 
 
 def build_report(

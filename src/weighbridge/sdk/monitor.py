@@ -8,7 +8,6 @@ thread, in small slices.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -39,6 +38,7 @@ class Monitor:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._spawns = 0
+        self._children: list[int] = []
         self._uses_thread = settings.shipper == "thread"
 
     def watch(self, run: Run) -> None:
@@ -73,8 +73,19 @@ class Monitor:
             else:
                 wait_s = LOOK_S
                 self._ensure_shipper()
+            self._reap()
             for run in runs:
                 run.retry_backlog()
+
+    def _reap(self) -> None:
+        """Take note of shippers that ended, so that none stays a zombie while training goes on."""
+        for pid in list(self._children):
+            try:
+                ended, _ = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:  # somebody else in this process waits for every child
+                ended = pid
+            if ended:
+                self._children.remove(pid)
 
     def _ensure_shipper(self) -> None:
         """Start a shipper unless one is at work; it is asked by its lock, which goes with the process."""
@@ -86,13 +97,13 @@ class Monitor:
             return
         if lock is None:
             return
-        os.close(lock)
+        lock.release()
         if self._spawns >= SPAWNS_MAX:
             self._uses_thread = True
             warn_once("shipper", "the shipper process keeps dying; shipping from a thread instead.")
             return
         try:
-            spawn_shipper(self._settings)
+            self._children.append(spawn_shipper(self._settings))
             self._spawns += 1
         except OSError as error:
             self._uses_thread = True
@@ -115,24 +126,26 @@ from weighbridge.sdk.shipper import main
 sys.exit(main(sys.argv[2:]))"""
 
 
-def spawn_shipper(settings: Settings) -> None:
-    """Start a shipper that outlives this process. Raises OSError."""
+def spawn_shipper(settings: Settings) -> int:
+    """Start a shipper that outlives this process; its process id. Raises OSError."""
     root = str(Path(__file__).resolve().parents[2])
     log_path = settings.home / "spool" / "shipper.log"
     if log_path.exists() and log_path.stat().st_size > LOG_BYTES_MAX:
         log_path.unlink(missing_ok=True)
     arguments = [str(settings.home), str(settings.ship_interval_s), settings.network_home]
     with log_path.open("ab") as log:
-        # -P and our own path entry: a user's `random.py` beside the script must not be imported instead of
-        # Python's.
-        subprocess.Popen(
+        # -P and our own path entry: a user's `random.py` beside the script must not be imported instead of Python's.
+        # posix_spawn, since a Popen object complains when it is dropped while its process goes on.
+        return os.posix_spawn(
+            sys.executable,
             [sys.executable, "-P", "-c", _BOOT, root, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            close_fds=True,
-            cwd="/",
+            dict(os.environ),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
+            ],
+            setsid=True,
         )
 
 

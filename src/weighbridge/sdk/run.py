@@ -80,6 +80,7 @@ class Run(RunLabels, RunArtifacts):
         self._lock = threading.RLock()
         self._display_name = display_name
         self._step = next_step
+        self._logged_step: int | None = next_step - 1 if next_step else None
         self._known_names: set[tuple[str, ...]] = set()
         self._fold = SummaryFold()
         self._is_plain = True
@@ -146,6 +147,7 @@ class Run(RunLabels, RunArtifacts):
                     hint="Integers must fit 64 bits (else pass float(x)), and text must be valid Unicode.",
                 ) from error
             self._step = next_step
+            self._logged_step = at_step
             writer = self._writer
             if writer is not None and not self._append_row(writer, payload):
                 return
@@ -326,6 +328,10 @@ class Run(RunLabels, RunArtifacts):
                 return
             if not self._is_ready:
                 self._make_ready("finish")
+            if lost := self._settle_artifacts():
+                warn(
+                    f"run {self.path}: the disk took neither {', '.join(lost)} nor a note of it; log it again."
+                )
             code = exit_code or 0
             if not self._start.is_attached:
                 state = {0: RunState.FINISHED, KILLED_BY_INTERRUPT: RunState.KILLED}.get(

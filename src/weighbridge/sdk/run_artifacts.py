@@ -45,7 +45,7 @@ class RunArtifacts:
         @property
         def is_disabled(self) -> bool: ...
         @property
-        def step(self) -> int: ...
+        def logged_step(self) -> int | None: ...
         def _record(self, item: ArtifactItem) -> None: ...
         def _check_open(self, action: str) -> None: ...
 
@@ -277,7 +277,12 @@ class RunArtifacts:
         from weighbridge.sdk.artifact_logging import log_request, store_files
 
         request = log_request(
-            artifact, self.ref, aliases=aliases, tags=tags, history_step=self.step, used_by_run=used_by_run
+            artifact,
+            self.ref,
+            aliases=aliases,
+            tags=tags,
+            history_step=self.logged_step,
+            used_by_run=used_by_run,
         )
         if self.is_disabled:
             artifact.settle_in_memory(_record_in_memory(request))

@@ -24,6 +24,7 @@ class RunLabels:
     _mode: str
     _display_name: str
     _step: int
+    _logged_step: int | None
     _is_finished: bool
     was_resumed: bool
 
@@ -100,6 +101,11 @@ class RunLabels:
     def step(self) -> int:
         """The step that the next `log()` without a step will write."""
         return self._step
+
+    @property
+    def logged_step(self) -> int | None:
+        """The step of the row that was logged last; None before the first."""
+        return self._logged_step
 
     @property
     def start_time(self) -> float:

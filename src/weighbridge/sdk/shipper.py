@@ -10,7 +10,6 @@ outlives a killed trainer.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import random
 import signal
@@ -21,6 +20,7 @@ from pathlib import Path
 from weighbridge.errors import WeighbridgeError
 from weighbridge.sdk.adopt import ship_orphan, spool_folders
 from weighbridge.sdk.client import Client
+from weighbridge.sdk.file_lock import FileLock
 from weighbridge.sdk.notices import warn
 from weighbridge.sdk.sender import Lease, Sender, has_owner
 from weighbridge.sdk.spool import FINISHING, OFFLINE, OWNER
@@ -125,16 +125,11 @@ class Shipper:
         return synced.error is None
 
 
-def take_lock(spool_dir: Path) -> int | None:
-    """A descriptor that holds the home's shipper lock, or None if a shipper is at work."""
+def take_lock(spool_dir: Path) -> FileLock | None:
+    """The home's shipper lock, or None if a shipper is at work. Raises OSError."""
     spool_dir.mkdir(parents=True, exist_ok=True)
-    fd = os.open(spool_dir / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    return fd
+    lock = FileLock(spool_dir / LOCK)
+    return lock if lock.acquire() else None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -145,6 +140,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = resolve(home=Path(home), ship_interval_s=interval_s, network_home=network_home, shipper="off")
     # Ctrl-C in the terminal goes to the whole group; what the trainer leaves behind must still be shipped.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.chdir("/")  # the trainer's folder may be unmounted or deleted
     with contextlib.suppress(OSError):
         os.nice(5)
     client = Client(settings)
@@ -160,5 +156,5 @@ def main(arguments: Sequence[str]) -> int:
         raise
     finally:
         client.close()
-        os.close(lock)
+        lock.release()
     return 0
