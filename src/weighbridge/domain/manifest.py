@@ -40,7 +40,7 @@ _REF = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def _unsafe(path: str, problem: str, hint: str) -> InvalidManifest:
-    return InvalidManifest(f"Path {path[:80]!a} {problem}.", hint=hint, details={"path": path[:200]})
+    return InvalidManifest(f"Path {path[:80]!r} {problem}.", hint=hint, details={"path": path[:200]})
 
 
 def check_entry_path(path: str) -> str:
@@ -113,7 +113,7 @@ def _check_ref(entry: ManifestEntry) -> None:
     if len(ref) > REF_MAX or not _REF.match(ref) or not _is_line(ref):
         raise _unsafe(
             entry.path,
-            f"has the reference {ref[:80]!a}",
+            f"has the reference {ref[:80]!r}",
             f"Write scheme://..., at most {REF_MAX:,} characters without control characters.",
         )
     if len(entry.digest) > REF_DIGEST_MAX or not _is_line(entry.digest):
@@ -261,7 +261,7 @@ class Manifest:
         if entry is None:
             near = difflib.get_close_matches(path[:PATH_BYTES_MAX], list(self._by_path)[:2_000], n=3)
             raise NotFound(
-                f"There is no {path[:80]!a} in the artifact.",
+                f"There is no {path[:80]!r} in the artifact.",
                 hint=f"Did you mean {', '.join(map(repr, near))}?" if near else "List its files first.",
                 details={"path": path[:200], "nearest": near},
             )

@@ -70,13 +70,14 @@ class LocalFile(Protocol):
 
 
 def settle_s(files: Iterable[LocalFile], *, now_ns: int) -> float:
-    """Seconds to wait before reading so that every file written just now can be remembered; 0.02 at most.
+    """Seconds to wait before reading so that every file written just now can be remembered; about 0.02 at
+    most.
 
-    A file on coarse timestamps isn't waited for.
+    A file on coarse timestamps, or with one in the future, isn't waited for.
     """
     newest = max((max(file.mtime_ns, file.ctime_ns) for file in files), default=0)
     wait_ns = newest + RACY_MARGIN_NS + 1 - now_ns
-    return wait_ns / 1e9 if 0 < wait_ns <= RACY_MARGIN_NS else 0.0
+    return wait_ns / 1e9 if 0 < wait_ns <= RACY_MARGIN_NS + 1 else 0.0
 
 
 def is_racy(file: LocalFile, *, read_after_ns: int) -> bool:

@@ -63,8 +63,8 @@ def walk(root: Path, *, prefix: str = "", files_max: int = FILES_MAX) -> Tree:
     """
     if prefix:
         check_entry_path(prefix)
-    real = os.path.realpath(root)
     try:
+        real = os.path.realpath(root)
         found = os.stat(real)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
