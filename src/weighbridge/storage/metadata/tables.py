@@ -338,12 +338,13 @@ evaluations = Table(
     metadata,
     _key("evaluation_pk"),
     _ref("run_pk", "runs.run_pk"),
-    _ref("version_pk", "versions.version_pk", index=True),
+    _ref("version_pk", "versions.version_pk"),
     Column("verdict", Text, nullable=False),
-    Column("report", Text, nullable=False),
     Column("scorer", Text, nullable=False, server_default=""),
     Column("evaluated_at", Double, nullable=False),
+    Column("report", Text, nullable=False),  # last and out of the index: a report may be megabytes long
     UniqueConstraint("run_pk", "version_pk"),
+    Index("ix_evaluations_version_newest", "version_pk", "evaluated_at", "evaluation_pk", "verdict"),
 )
 
 audit_events = Table(

@@ -357,9 +357,9 @@ def _create_evaluations() -> None:
         sa.Column("run_pk", KEY, nullable=False),
         sa.Column("version_pk", KEY, nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False),
-        sa.Column("report", sa.Text(), nullable=False),
         sa.Column("scorer", sa.Text(), server_default="", nullable=False),
         sa.Column("evaluated_at", sa.Double(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["run_pk"], ["runs.run_pk"], name=op.f("fk_evaluations_run_pk_runs"), ondelete="CASCADE"
         ),
@@ -372,7 +372,12 @@ def _create_evaluations() -> None:
         sa.PrimaryKeyConstraint("evaluation_pk", name=op.f("pk_evaluations")),
         sa.UniqueConstraint("run_pk", "version_pk", name=op.f("uq_evaluations_run_pk_version_pk")),
     )
-    op.create_index(op.f("ix_evaluations_version_pk"), "evaluations", ["version_pk"], unique=False)
+    op.create_index(
+        "ix_evaluations_version_newest",
+        "evaluations",
+        ["version_pk", "evaluated_at", "evaluation_pk", "verdict"],
+        unique=False,
+    )
 
 
 def _create_history_blocks() -> None:
