@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
 from collections.abc import Iterator
@@ -319,6 +320,14 @@ def test_threads_log_without_losing_a_row() -> None:
     assert len(rows) == 2_000
     for k in range(4):
         assert [row[f"t{k}"] for row in rows if f"t{k}" in row] == list(range(500))
+
+
+def test_a_run_that_nobody_holds_stays_open() -> None:
+    path = weighbridge.init(project="p").path
+    gc.collect()
+    weighbridge.log({"x": 1})
+    weighbridge.finish()
+    assert [row["x"] for row in Api().run(path).scan_history()] == [1]
 
 
 def test_disabled_records_nothing(fresh_surroundings: Path) -> None:

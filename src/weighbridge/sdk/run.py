@@ -11,7 +11,6 @@ import operator
 import os
 import threading
 import time
-import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -55,7 +54,8 @@ RESERVED: Final = frozenset({"_step", "_timestamp", "_runtime", "_wandb"})
 
 _encoder = msgspec.msgpack.Encoder()
 _encode = _encoder.encode
-_open_runs: weakref.WeakSet[Run] = weakref.WeakSet()
+_open_runs: set[Run] = set()
+"""Held until they finish: a script may call `init()` and keep no name for the run."""
 _has_forked = False
 
 
