@@ -45,11 +45,11 @@ class _Current(threading.local):
 class _Opened:
     """The engines of one process."""
 
-    def __init__(self, path: Path, *, is_network: bool) -> None:
+    def __init__(self, path: Path, *, is_network: bool, busy_timeout_s: float) -> None:
         self.pid = os.getpid()
         self.current = _Current()
         self.lease = HostLease(path.with_name("host.lease")) if is_network else None
-        self.reader = _engine(path, is_network=is_network)
+        self.reader = _engine(path, is_network=is_network, busy_timeout_s=busy_timeout_s)
         self.writer = self.reader.execution_options(**{_WRITE: True})
 
 
@@ -57,22 +57,22 @@ class _Opened:
 _INHERITED: list[_Opened] = []
 
 
-def _engine(path: Path, *, is_network: bool) -> Engine:
+def _engine(path: Path, *, is_network: bool, busy_timeout_s: float) -> Engine:
     engine = create_engine(
         "sqlite+pysqlite://",
         creator=lambda: sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+            path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=256
         ),
         poolclass=QueuePool,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
-        pool_timeout=BUSY_TIMEOUT_S,
+        pool_timeout=busy_timeout_s,
         pool_reset_on_return=None,
     )
 
     @event.listens_for(engine, "connect")
     def _on_connect(driver: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        prepare_sqlite(driver, is_network=is_network)
+        prepare_sqlite(driver, is_network=is_network, busy_timeout_s=busy_timeout_s)
 
     @event.listens_for(engine, "begin")
     def _on_begin(conn: Connection) -> None:
@@ -85,10 +85,14 @@ class Database:
     """One SQLite file and its transactions; a UnitOfWork. Opens nothing until the first block.
 
     `is_network`: the file is on a file system that hosts share, so no WAL, no mmap, and a lease per host.
+    `busy_timeout_s`: how long a block waits for another process before StorageBusy.
     """
 
-    def __init__(self, path: Path, *, is_network: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, is_network: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
         self._path = path
+        self._busy_timeout_s = busy_timeout_s
         self._is_network = is_network
         self._state: _Opened | None = None
         self._lock = threading.Lock()
@@ -160,5 +164,7 @@ class Database:
             self._state = None
         with self._lock:
             if self._state is None:
-                self._state = _Opened(self._path, is_network=self._is_network)
+                self._state = _Opened(
+                    self._path, is_network=self._is_network, busy_timeout_s=self._busy_timeout_s
+                )
             return self._state

@@ -33,19 +33,19 @@ def _regexp(pattern: str, value: object) -> bool:
     return isinstance(value, str) and _compiled(pattern).search(value[:REGEX_SUBJECT_MAX]) is not None
 
 
-def prepare_sqlite(driver: sqlite3.Connection, *, is_network: bool) -> None:
+def prepare_sqlite(driver: sqlite3.Connection, *, is_network: bool, busy_timeout_s: float) -> None:
     """Set up a fresh connection: journal, durability, foreign keys, cache, the REGEXP function.
 
     On a network file system neither WAL (shared memory) nor mmap works between hosts, so both are off there.
     """
     run: Callable[[str], object] = driver.execute
-    run(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+    run(f"PRAGMA busy_timeout={int(busy_timeout_s * 1000)}")
     if is_network:
         run("PRAGMA journal_mode=DELETE")
         run("PRAGMA mmap_size=0")
         run("PRAGMA synchronous=FULL")
     else:
-        _enter_wal(driver)
+        _enter_wal(driver, timeout_s=busy_timeout_s)
         run("PRAGMA synchronous=NORMAL")
         run(f"PRAGMA mmap_size={_MMAP_BYTES}")
     run("PRAGMA foreign_keys=ON")
@@ -54,9 +54,9 @@ def prepare_sqlite(driver: sqlite3.Connection, *, is_network: bool) -> None:
     driver.create_function("regexp", 2, _regexp, deterministic=True)
 
 
-def _enter_wal(driver: sqlite3.Connection) -> None:
+def _enter_wal(driver: sqlite3.Connection, *, timeout_s: float) -> None:
     """Switch to WAL. SQLite does not wait for the lock this takes on a new file, so wait here."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     while driver.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
             driver.execute("PRAGMA journal_mode=WAL").fetchone()
