@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -328,6 +329,20 @@ def test_a_run_that_nobody_holds_stays_open() -> None:
     weighbridge.log({"x": 1})
     weighbridge.finish()
     assert [row["x"] for row in Api().run(path).scan_history()] == [1]
+
+
+def test_a_forked_child_logs_at_module_level_to_its_parents_run() -> None:
+    run = weighbridge.init(project="p")
+    weighbridge.log({"parent": 1}, step=0)
+    pid = os.fork()
+    if pid == 0:
+        weighbridge.log({"child": 2}, step=0)
+        weighbridge.finish()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    run.finish()
+    assert history(run) == [{"_step": 0, "parent": 1, "child": 2}]
+    assert Api().run(run.path).state == "finished"
 
 
 def test_disabled_records_nothing(fresh_surroundings: Path) -> None:

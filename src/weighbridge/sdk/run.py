@@ -54,14 +54,14 @@ RESERVED: Final = frozenset({"_step", "_timestamp", "_runtime", "_wandb"})
 
 _encoder = msgspec.msgpack.Encoder()
 _encode = _encoder.encode
-_open_runs: set[Run] = set()
+_open_runs: dict[Run, None] = {}
 """Held until they finish: a script may call `init()` and keep no name for the run."""
 _has_forked = False
 
 
 def open_runs() -> list[Run]:
     """The process's runs that are not finished, oldest first."""
-    return sorted((run for run in _open_runs if not run.is_finished), key=lambda run: run.start_time)
+    return [run for run in list(_open_runs) if not run.is_finished]
 
 
 class Run(RunLabels, RunArtifacts):
@@ -97,7 +97,7 @@ class Run(RunLabels, RunArtifacts):
                 client.spool_dir, start.spool_id, _encode(start), is_offline=mode == "offline"
             )
             self._check_disk()
-        _open_runs.add(self)
+        _open_runs[self] = None
 
     # ------------------------------------------------------------------ recording
 
@@ -277,7 +277,7 @@ class Run(RunLabels, RunArtifacts):
         )
         self._is_forked = False
         self._is_ready = True
-        _open_runs.add(self)
+        _open_runs[self] = None
         self._watch()
 
     # ------------------------------------------------------------------ disk and shipping
@@ -326,8 +326,10 @@ class Run(RunLabels, RunArtifacts):
         with self._lock:
             if self._is_finished:
                 return
-            if not self._is_ready:
-                self._make_ready("finish")
+            if self._is_forked:  # a child that never logged: the run is its parent's to end
+                self._is_finished = True
+                _open_runs.pop(self, None)
+                return
             if lost := self._settle_artifacts():
                 warn(
                     f"run {self.path}: the disk took neither {', '.join(lost)} nor a note of it; log it again."
@@ -342,7 +344,7 @@ class Run(RunLabels, RunArtifacts):
             self.exit_code = code
             self._is_finished = True
             self._is_ready = False
-        _open_runs.discard(self)
+        _open_runs.pop(self, None)
         from weighbridge.sdk.finishing import finish_run
 
         finish_run(self, quiet=bool(quiet), has_forked=_has_forked)
@@ -453,7 +455,6 @@ def _after_fork_in_child() -> None:
             run._writer.abandon()
             run._is_ready = False
             run._is_forked = True
-        _open_runs.discard(run)  # the parent ends it; the child's own spool begins at its first log()
 
 
 def _after_fork_in_parent() -> None:
