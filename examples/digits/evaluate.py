@@ -54,8 +54,12 @@ def by_class(read: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> dict[s
     confusion = np.zeros((10, 10), dtype=int)
     np.add.at(confusion, (labels, read.argmax(axis=1)), 1)
     return {
-        "test_confusion": {str(true): {str(n): int(c) for n, c in enumerate(confusion[true])} for true in range(10)},
-        "test_recall": {str(true): float(confusion[true, true] / confusion[true].sum()) for true in range(10)},
+        "test_confusion": {
+            str(true): {str(n): int(c) for n, c in enumerate(confusion[true])} for true in range(10)
+        },
+        "test_recall": {
+            str(true): float(confusion[true, true] / confusion[true].sum()) for true in range(10)
+        },
     }
 
 

@@ -54,9 +54,7 @@ def measure(read: Floats, labels: Labels, prefix: str) -> tuple[dict[str, float]
     return {name: float(np.mean(values)) for name, values in examples.items()}, examples
 
 
-def score(
-    model: Path, datasets: Mapping[str, Path], config: Mapping[str, Any]
-) -> weighbridge.ScorerResult:
+def score(model: Path, datasets: Mapping[str, Path], config: Mapping[str, Any]) -> weighbridge.ScorerResult:
     """Validation and test metrics of a model, with one row for every image so that models can be paired."""
     layers = read_weights(model)
     metrics: dict[str, float] = {}

@@ -1,0 +1,123 @@
+"""How the demo's story is told: numbered steps and sentences on stdout, or nothing where machines listen.
+
+It decides nothing about the story.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from weighbridge.cli.output import Column, Output
+from weighbridge.sdk.times import iso
+
+if TYPE_CHECKING:
+    from weighbridge.domain.artifact import AliasEvent
+    from weighbridge.domain.evaluation import EvaluationReport
+    from weighbridge.sdk.public.lineage import Lineage
+
+TEXT_WIDTH_MAX: Final = 100
+EPOCHS_SHOWN: Final = 4
+
+NEXT: Final = """Look around in what was recorded:
+  weighbridge runs weighbridge-demo
+  weighbridge registry show model-registry/Digits
+  weighbridge registry history model-registry/Digits --alias production
+  weighbridge lineage "model-registry/Digits:production"
+Then as scripts of your own, in a clone of the repository:
+  python examples/digits/train.py && python examples/digits/evaluate.py
+  weighbridge evaluate "model-registry/Digits:staging" --scorer examples/digits/score.py:score \\
+    --names "final_*=val_*" --against production"""
+
+
+class Teller:
+    """Tells the story through the program's output; silent for --json and --quiet."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._steps = 0
+
+    def begin(self, home: Path, runs: int) -> None:
+        """Where the story happens."""
+        self.say(
+            "A model is trained, registered and weighed: its numbers are measured again before it may pass. "
+            f"No server, no account: everything lies in {home}."
+        )
+        if runs:
+            self.say(
+                f"Project weighbridge-demo is there already, with {runs} runs. The same content gives the same "
+                "versions, so only runs and moves of aliases are added."
+            )
+
+    def step(self, title: str, text: str) -> None:
+        """A new step: its number and title, and what it is about."""
+        self._steps += 1
+        if self._out.is_table:
+            self._out.write("\n")
+            self._out.heading(f"{self._steps}. {title}")
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """A sentence or more, wrapped."""
+        if self._out.is_table:
+            self._out.write(textwrap.fill(text, min(self._out.width, TEXT_WIDTH_MAX)) + "\n")
+
+    def command(self, words: str) -> None:
+        """The command that would do the same."""
+        if self._out.is_table:
+            self._out.write(f"\n  $ weighbridge {words}\n\n")
+
+    def epochs(self, epochs: Sequence[Mapping[str, float]]) -> None:
+        """A few of the epochs, the first and the last among them."""
+        if not self._out.is_table:
+            return
+        last = len(epochs) - 1
+        shown = sorted({round(last * place / (EPOCHS_SHOWN - 1)) for place in range(EPOCHS_SHOWN)})
+        columns = [
+            Column[int]("epoch", str, is_number=True),
+            *(
+                Column[int](name, lambda epoch, name=name: f"{epochs[epoch][name]:.4f}", is_number=True)  # type: ignore[misc]  # a default binds the loop's name
+                for name in epochs[-1]
+            ),
+        ]
+        self._out.table(columns, shown)
+
+    def report(self, report: EvaluationReport) -> None:
+        """What an evaluation found."""
+        from weighbridge.evaluation.rendering import render
+
+        if self._out.is_table:
+            self._out.write(render(report, is_terminal=self._out.is_terminal, width=self._out.width))
+
+    def alias_history(self, events: Sequence[AliasEvent]) -> None:
+        """The moves of an alias, oldest first."""
+        columns = [
+            Column["AliasEvent"]("when", lambda event: iso(event.at) or ""),
+            Column["AliasEvent"]("who", lambda event: event.actor),
+            Column["AliasEvent"]("alias", lambda event: event.alias),
+            Column["AliasEvent"]("from", lambda event: event.from_version or "-"),
+            Column["AliasEvent"]("to", lambda event: event.to_version or "-"),
+            Column["AliasEvent"]("why", lambda event: event.reason),
+        ]
+        if self._out.is_table:
+            self._out.table(columns, events)
+
+    def lineage(self, lineage: Lineage) -> None:
+        """The graph as a tree."""
+        if self._out.is_table:
+            self._out.write(f"{lineage}\n")
+
+    def end(self, surprises: Sequence[str]) -> None:
+        """Whether all came out as told, and what to do next."""
+        if not self._out.is_table:
+            return
+        self._out.write("\n")
+        if surprises:
+            self._out.heading("Not everything came out as told:")
+            for what in surprises:
+                self._out.write(f"  not so: {what}\n")
+            return
+        self._out.heading("Every step came out as told.")
+        self._out.write(NEXT + "\n")
