@@ -28,6 +28,7 @@ from weighbridge.services.projects import ProjectsService
 from weighbridge.services.runs import RunsService
 
 if TYPE_CHECKING:
+    from weighbridge.services.ports.exports import TableWriter
     from weighbridge.services.ports.history import HistoryEngine
     from weighbridge.settings import Settings
     from weighbridge.storage.metadata.database import Database
@@ -68,6 +69,16 @@ class Services:
     blobs: BlobStore
     identity: Identity
     close: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """What the store itself says of a home; `problems` of its database, none where it is whole."""
+
+    schema_version: str
+    file_system: str
+    is_network: bool
+    problems: tuple[str, ...]
 
 
 class _Home(msgspec.Struct, frozen=True):
@@ -113,6 +124,33 @@ def open_home(
     schema.prepare(database)
     identity = Identity(user=user, entity=entity, organization=organization, location=str(home))
     return _assemble(database, home, identity=identity, clock=clock or SystemClock())
+
+
+def examine_home(settings: Settings) -> Examination:
+    """Check the database of a home that was opened before. Reads all of it; changes nothing."""
+    from weighbridge.storage.metadata import examination
+    from weighbridge.storage.metadata.database import Database
+    from weighbridge.storage.metadata.filesystem import filesystem_type, is_on_network
+
+    home = Path(os.path.abspath(settings.home))
+    is_network = settings.network_home == "yes" or (settings.network_home == "auto" and is_on_network(home))
+    database = Database(home / DATABASE_NAME, is_network=is_network)
+    try:
+        return Examination(
+            schema_version=examination.schema_version(database),
+            file_system=filesystem_type(home) or "unknown",
+            is_network=is_network,
+            problems=examination.problems(database),
+        )
+    finally:
+        database.close()
+
+
+def open_table_writer() -> TableWriter:
+    """What writes exported tables as Parquet. Needs NumPy, and no home."""
+    from weighbridge.storage.history.exporting import ParquetTableWriter
+
+    return ParquetTableWriter()
 
 
 def _assemble(database: Database, home: Path, *, identity: Identity, clock: Clock) -> Services:
