@@ -6,6 +6,7 @@ It flushes nothing: a target lost to a power failure is noticed and fetched agai
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import stat
@@ -40,12 +41,15 @@ class FetchJob:
         self._fetches = fetches
         self._path_of = path_of
         self._workers = Workers(len(fetches), clone=clone, progress=progress)
+        self._new_folders: set[str] = set()
 
     def run(self) -> None:
         """Write every target; raises the first error, with the targets done so far in place."""
-        for folder in {os.path.dirname(os.fspath(fetch.target)) or "." for fetch in self._fetches}:
+        for folder in {os.path.dirname(os.fspath(fetch.target)) for fetch in self._fetches}:
             try:
-                os.makedirs(folder, exist_ok=True)
+                if folder and not os.path.isdir(folder):
+                    os.makedirs(folder, exist_ok=True)
+                    self._new_folders.add(folder)
             except OSError as error:
                 raise storage_error(error, doing=f"Making folder {folder!r}") from error
             except ValueError as error:
@@ -75,7 +79,7 @@ class FetchJob:
     def _fetch_small(self, fetch: Fetch, source: int, target: str) -> None:
         data = read_small(source, os.fstat(source).st_size)
         self._check(fetch, target, Copied(blake3(data).hexdigest(), len(data)))
-        with _existing(target) as existing:
+        with self._existing(target) as existing:
             is_there = (
                 existing is not None
                 and os.fstat(existing).st_size == len(data)
@@ -87,7 +91,7 @@ class FetchJob:
         self._workers.advance(len(data))
 
     def _fetch_big(self, fetch: Fetch, source: int, target: str, pipeline: Pipeline) -> None:
-        with _existing(target) as existing:
+        with self._existing(target) as existing:
             if existing is not None and os.fstat(existing).st_size == fetch.size_bytes:
                 there = pipeline.hash(existing)
                 if there == Copied(fetch.digest, fetch.size_bytes):
@@ -95,6 +99,25 @@ class FetchJob:
                     return
         with _appearing(target) as fd:
             self._check(fetch, target, pipeline.copy(source, fd, advance=self._workers.advance))
+
+    @contextlib.contextmanager
+    def _existing(self, target: str) -> Iterator[int | None]:
+        """The regular file that is at `target` now, open for reading, or None."""
+        if os.path.dirname(target) in self._new_folders:
+            yield None  # made by this call; should another process write there too, its file is replaced
+            return
+        try:
+            if not stat.S_ISREG(os.lstat(target).st_mode):
+                yield None
+                return
+            fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except (FileNotFoundError, PermissionError):
+            yield None
+            return
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def _check(self, fetch: Fetch, target: str, found: Copied) -> None:
         if found == Copied(fetch.digest, fetch.size_bytes):
@@ -113,23 +136,6 @@ class FetchJob:
                 "actual_bytes": found.size_bytes,
             },
         )
-
-
-@contextlib.contextmanager
-def _existing(target: str) -> Iterator[int | None]:
-    """The regular file that is at `target` now, open for reading, or None."""
-    try:
-        if not stat.S_ISREG(os.lstat(target).st_mode):
-            yield None
-            return
-        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except (FileNotFoundError, PermissionError):
-        yield None
-        return
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 @contextlib.contextmanager
@@ -161,12 +167,17 @@ def _appearing(target: str) -> Iterator[int]:
 
 
 def _nameless(folder: str) -> int | None:
-    if sys.platform != "linux" or not os.path.isdir(_DESCRIPTORS):
+    if sys.platform != "linux" or not _has_descriptor_names():
         return None
     try:
         return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
     except OSError:
         return None  # no O_TMPFILE on this file system; a real obstacle shows again with a named file
+
+
+@functools.cache
+def _has_descriptor_names() -> bool:
+    return os.path.isdir(_DESCRIPTORS)
 
 
 def _give_name(fd: int, target: str) -> None:

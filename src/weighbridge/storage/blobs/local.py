@@ -76,7 +76,7 @@ class LocalBlobStore:
         self._prepare()
         job = PutJob(
             [os.fspath(path) for path in paths],
-            path_of=self._path,
+            path_of=self._place,
             temporary=self._temporary(),
             clone=self._clone,
             progress=progress,
@@ -158,6 +158,9 @@ class LocalBlobStore:
             raise InvalidInput(
                 f"{digest[:80]!r} is not a digest.", hint="Give 64 lower-case hexadecimal characters."
             )
+        return self._place(digest)
+
+    def _place(self, digest: Digest) -> str:
         return f"{self._root}/{digest[:2]}/{digest[2:]}"
 
     def _folder(self, digest: Digest) -> str:

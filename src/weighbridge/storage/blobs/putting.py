@@ -95,7 +95,8 @@ class PutJob:
         except BaseException:
             discard(self._staged)
             raise
-        return self._staged, {os.path.dirname(self._path_of(digest)) for digest in self._claimed}
+        one_of_each = {digest[:2]: digest for digest in self._claimed}.values()
+        return self._staged, {os.path.dirname(self._path_of(digest)) for digest in one_of_each}
 
     def infos(self) -> list[BlobInfo]:
         """One info for each path, in order, after the last group."""
