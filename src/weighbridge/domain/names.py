@@ -140,6 +140,8 @@ def check_metric_name(name: object) -> str:
             hint=f"Use non-empty text of at most {METRIC_NAME_MAX} characters without NUL.",
             details={"kind": "metric name"},
         )
+    if not name.isascii():
+        _bounded("metric name", name, METRIC_NAME_MAX)
     return name
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import msgspec
 
+from weighbridge.domain.run import RunRef
 from weighbridge.errors import WeighbridgeError
 from weighbridge.sdk.client import Client
 from weighbridge.sdk.notices import notice
-from weighbridge.sdk.sender import Lease, Sender, has_owner
+from weighbridge.sdk.sender import GONE, Lease, Sender, has_owner, run_of
 from weighbridge.sdk.spool import OFFLINE, OWNER
 from weighbridge.sdk.spool_reader import end_offset
 
@@ -80,6 +81,16 @@ def adopt_orphans(client: Client, *, include_offline: bool = False) -> list[Sync
     return list(iter_adopted(client, include_offline=include_offline))
 
 
+def adopt_run(client: Client, run: RunRef) -> None:
+    """Ship what dead processes left of one run, so that it can be continued after its last row."""
+    for folder in spool_folders(client.spool_dir):
+        if (folder / OFFLINE).exists() or not (folder / OWNER).exists() or has_owner(folder):
+            continue
+        with contextlib.suppress(WeighbridgeError):  # one that can't be read is said by whoever ships it
+            if run_of(folder) == run:
+                _adopt(client, folder, None)
+
+
 def iter_adopted(
     client: Client,
     *,
@@ -92,14 +103,21 @@ def iter_adopted(
             continue
         if not (folder / OWNER).exists() or has_owner(folder):
             continue
-        lease = Lease(folder)
-        if not lease.acquire():
-            continue
-        try:
-            yield ship_orphan(client, folder, progress)
-        finally:
-            lease.release()
-    _clear_unborn(client.spool_dir)
+        synced = _adopt(client, folder, progress)
+        if synced is not None:
+            yield synced
+    _clear_leftovers(client.spool_dir)
+
+
+def _adopt(client: Client, folder: Path, progress: Callable[[int, int], None] | None) -> Synced | None:
+    """Ship one spool, unless somebody else is at it."""
+    lease = Lease(folder)
+    if not lease.acquire():
+        return None
+    try:
+        return ship_orphan(client, folder, progress)
+    finally:
+        lease.release()
 
 
 def ship_orphan(client: Client, folder: Path, progress: Callable[[int, int], None] | None = None) -> Synced:
@@ -122,8 +140,10 @@ def ship_orphan(client: Client, folder: Path, progress: Callable[[int, int], Non
     return Synced(spool_id=folder.name, run_path=run_path, shipped_bytes=sender.offset - start)
 
 
-def _clear_unborn(spool_dir: Path) -> None:
-    """Delete what writers that died before their spool was visible left, and removers that died half-way."""
+def _clear_leftovers(spool_dir: Path) -> None:
+    """Delete folders of writers that died before their spool was visible, in which nothing was logged yet,
+    and of spools that were stored by somebody who died while deleting them.
+    """
     import shutil
 
     try:
@@ -131,5 +151,7 @@ def _clear_unborn(spool_dir: Path) -> None:
     except OSError:
         return
     for entry in entries:
-        if entry.name.startswith((".new-", ".gone-")) and time.time() - entry.stat().st_mtime > STALE_NEW_S:
-            shutil.rmtree(entry.path, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            is_unborn = entry.name.startswith(".new-") and time.time() - entry.stat().st_mtime > STALE_NEW_S
+            if is_unborn or entry.name.startswith(GONE):
+                shutil.rmtree(entry.path, ignore_errors=True)

@@ -85,8 +85,8 @@ class Config(MutableMapping[str, Any]):
             if key not in self._values or not _same(self._values[key], value)
         }
         if different:
+            self._changed(different)  # first, for it refuses what cannot be stored
             self._values.update(different)
-            self._changed(different)
 
     def setdefaults(self, values: Mapping[str, Any]) -> None:
         """Set the keys that have no value yet."""

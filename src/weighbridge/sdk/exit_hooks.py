@@ -12,13 +12,24 @@ _lock = threading.Lock()
 _installed = False
 _exit_code = 0
 _interrupted = False
+_hook: Callable[[type[BaseException], BaseException, TracebackType | None], object] | None = None
 
 KILLED_BY_INTERRUPT = 130
 """128 + SIGINT, as shells report it."""
 
 
 def outcome() -> tuple[int, bool]:
-    """The process's exit code as far as it is known, and whether Ctrl-C ended it."""
+    """The process's exit code as far as it is known, and whether Ctrl-C ended it.
+
+    Not known is the code of a `SystemExit` that a script raised by itself and not by `sys.exit`: Python tells
+    nobody.
+    """
+    if _hook is not None and sys.excepthook is not _hook and not hasattr(sys, "ps1"):
+        # Somebody put a hook in the place of ours; what Python keeps for post-mortem tells as much.
+        kind = getattr(sys, "last_type", None)
+        if isinstance(kind, type) and _exit_code == 0:
+            interrupted = issubclass(kind, KeyboardInterrupt)
+            return (KILLED_BY_INTERRUPT if interrupted else 1), interrupted
     return _exit_code, _interrupted
 
 
@@ -27,7 +38,7 @@ def install(finish_open_runs: Callable[[], None]) -> None:
 
     The exit code is learned from `sys.excepthook` and `sys.exit`, which go on working as they did.
     """
-    global _installed
+    global _installed, _hook
     with _lock:
         if _installed:
             return
@@ -42,12 +53,10 @@ def install(finish_open_runs: Callable[[], None]) -> None:
 
     def leave(status: object = None, /) -> None:
         global _exit_code
-        if status is None:
-            _exit_code = 0
-        else:
-            _exit_code = status if isinstance(status, int) else 1
+        if threading.current_thread() is threading.main_thread():  # elsewhere it ends the thread only
+            _exit_code = 0 if status is None else int(status) if isinstance(status, int) else 1
         previous_exit(status)  # type: ignore[arg-type]  # as wide as sys.exit itself
 
-    sys.excepthook = excepthook
+    sys.excepthook = _hook = excepthook
     sys.exit = leave  # type: ignore[assignment]  # same behaviour, one argument
     atexit.register(finish_open_runs)

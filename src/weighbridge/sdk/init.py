@@ -28,6 +28,7 @@ from weighbridge.domain.names import (
 from weighbridge.domain.run import Resume, RunRef
 from weighbridge.errors import InvalidInput, SchemaTooNew, StorageError, TransportError, UsageError
 from weighbridge.sdk import exit_hooks
+from weighbridge.sdk.adopt import adopt_run
 from weighbridge.sdk.client import Client, client_for
 from weighbridge.sdk.config import plain_mapping
 from weighbridge.sdk.notices import notice, set_level, warn, warn_once
@@ -201,6 +202,8 @@ def _open(client: Client, chosen: Settings, start: StartRun) -> Run:
     started: StartedRun | None = None
     if chosen.mode == "online":
         try:
+            if chosen.run_id is not None or chosen.resume is not None:
+                adopt_run(client, start.run)  # what it left when it was killed comes before what it does now
             started = client.transport.runs.start(start)
         except SchemaTooNew:
             raise
@@ -281,7 +284,9 @@ def _resumable_id(chosen: Settings) -> str | None:
     path = _auto_file(chosen)
     try:
         run_id = str(json.loads(path.read_text(encoding="utf-8"))["run_id"])
-        record = client_for(chosen).transport.runs.get(RunRef(chosen.entity, chosen.project, run_id))
+        client, ref = client_for(chosen), RunRef(chosen.entity, chosen.project, run_id)
+        adopt_run(client, ref)
+        record = client.transport.runs.get(ref)
     except (OSError, ValueError, KeyError):
         return None
     except (StorageError, TransportError) as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from weighbridge.errors import WeighbridgeError
 from weighbridge.sdk.notices import warn_once
+from weighbridge.sdk.spool import SHIPPER_LOG
 
 if TYPE_CHECKING:
     from weighbridge.sdk.run import Run
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 FIRST_LOOK_S = 1.0
 LOOK_S = 5.0
 SPAWNS_MAX = 20
-LOG_BYTES_MAX = 1 << 20
 
 
 class Monitor:
@@ -57,25 +57,27 @@ class Monitor:
                 self._wake.set()
 
     def _loop(self) -> None:
-        wait_s = FIRST_LOOK_S
-        while True:
+        wait_s: float | None = FIRST_LOOK_S
+        while wait_s is not None:
             self._wake.wait(wait_s)
-            with self._lock:
-                runs = [run for run in self._runs if not run.is_finished]
-                if not runs:
-                    self._thread = None
-                    self._wake.clear()
-                    return
-                self._wake.clear()
-            if self._uses_thread:
-                wait_s = self._settings.ship_interval_s
-                self._ship_here(runs)
-            else:
-                wait_s = LOOK_S
-                self._ensure_shipper()
-            self._reap()
-            for run in runs:
-                run.retry_backlog()
+            wait_s = self._look()
+
+    def _look(self) -> float | None:
+        """See to the open runs; seconds until the next look, None where no run is open."""
+        with self._lock:
+            self._wake.clear()
+            runs = [run for run in self._runs if not run.is_finished]
+            if not runs:
+                self._thread = None
+                return None
+        if not self._uses_thread:
+            self._ensure_shipper()
+        if self._uses_thread:
+            self._ship_here(runs)
+        self._reap()
+        for run in runs:
+            run.retry_backlog()
+        return self._settings.ship_interval_s if self._uses_thread else LOOK_S
 
     def _reap(self) -> None:
         """Take note of shippers that ended, so that none stays a zombie while training goes on."""
@@ -105,7 +107,7 @@ class Monitor:
         try:
             self._children.append(spawn_shipper(self._settings))
             self._spawns += 1
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:
             self._uses_thread = True
             warn_once(
                 "shipper", f"no shipper process could be started ({error}); shipping from a thread instead."
@@ -120,19 +122,26 @@ class Monitor:
                 time.sleep(min(5.0, self._settings.ship_interval_s))
 
 
-_BOOT = """import sys
+# A grandchild ships: a script that waits for its own children must not wait for, or be told of, the shipper.
+# What other descriptors of the script it inherited it closes, and it does not keep the script's folder busy.
+_BOOT = """import os, sys
+if os.fork():
+    os._exit(0)
+os.chdir("/")
+os.closerange(3, 4096)
 sys.path.insert(0, sys.argv[1])
 from weighbridge.sdk.shipper import main
 sys.exit(main(sys.argv[2:]))"""
 
 
 def spawn_shipper(settings: Settings) -> int:
-    """Start a shipper that outlives this process; its process id. Raises OSError."""
+    """Start a shipper that outlives this process; the id of a child to wait for, which ends at once. Raises OSError."""
+    if not sys.executable:
+        raise FileNotFoundError("the path of the Python interpreter is not known")
     root = str(Path(__file__).resolve().parents[2])
-    log_path = settings.home / "spool" / "shipper.log"
-    if log_path.exists() and log_path.stat().st_size > LOG_BYTES_MAX:
-        log_path.unlink(missing_ok=True)
-    arguments = [str(settings.home), str(settings.ship_interval_s), settings.network_home]
+    home = settings.home.absolute()
+    log_path = home / "spool" / SHIPPER_LOG
+    arguments = [str(home), str(settings.ship_interval_s), settings.network_home]
     with log_path.open("ab") as log:
         # -P and our own path entry: a user's `random.py` beside the script must not be imported instead of Python's.
         # posix_spawn, since a Popen object complains when it is dropped while its process goes on.

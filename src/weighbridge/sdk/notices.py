@@ -4,6 +4,7 @@ enough.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 
@@ -45,3 +46,11 @@ def _write(text: str, *, wanted: bool) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):  # a closed stderr must not stop training
         return
+
+
+def _forget_after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

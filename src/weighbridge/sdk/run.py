@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 STEP_MAX: Final = 2**62
 ROW_MAX_BYTES: Final = 10 << 20
 NAME_SETS_MAX: Final = 4_096
-RESERVED: Final = frozenset({"_step", "_timestamp", "_runtime", "_wandb"})
+RESERVED: Final = frozenset({"_step", "_timestamp", "_time_us", "_runtime", "_wandb"})
 
 _encoder = msgspec.msgpack.Encoder()
 _encode = _encoder.encode
@@ -223,9 +223,9 @@ class Run(RunLabels, RunArtifacts):
             hidden=bool(hidden),
         )
         with self._lock:
+            self._item(DefineItem(metric))
             self._fold.define(metric)
             self._is_plain = self._fold.is_plain
-            self._item(DefineItem(metric))
         return metric
 
     def _config_changed(self, values: dict[str, Any]) -> None:
@@ -239,16 +239,31 @@ class Run(RunLabels, RunArtifacts):
         with self._lock:
             if not self._is_ready:
                 self._make_ready("change")
-            if self._writer is not None and not self._writer.append(KIND_ITEM, _encode(item)):
-                self._check_disk()
+            self._append_item(KIND_ITEM, item)
 
     def _record(self, item: ArtifactItem) -> None:
         """Append an artifact record to the spool: the durable intent, shipped or replayed later."""
         with self._lock:
             if not self._is_ready:
                 self._make_ready("change")
-            if self._writer is not None and not self._writer.append(KIND_ARTIFACT, _encode(item)):
-                self._check_disk()
+            self._append_item(KIND_ARTIFACT, item)
+
+    def _append_item(self, kind: int, item: Item | ArtifactItem) -> None:
+        """Append a record that is no row. Raises InvalidInput where the format cannot hold it."""
+        try:
+            payload = _encode(item)
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise InvalidInput(
+                f"A value of run {self.path} cannot be stored: {error}.",
+                hint="Integers must fit 64 bits (else pass float(x)), and text must be valid Unicode.",
+            ) from error
+        if len(payload) > ROW_MAX_BYTES:
+            raise InvalidInput(
+                f"A change of run {self.path} has {len(payload):,} bytes; at most {ROW_MAX_BYTES:,} are stored.",
+                hint="Log large data as an artifact.",
+            )
+        if self._writer is not None and not self._writer.append(kind, payload):
+            self._check_disk()
 
     def _check_open(self, action: str) -> None:
         """Raise RunFinished if the run has ended."""

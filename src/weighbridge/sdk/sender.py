@@ -7,27 +7,37 @@ block of the spool.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from weighbridge.domain.chunk import encode_chunk
-from weighbridge.domain.run import RunState
-from weighbridge.errors import OffsetConflict, WeighbridgeError
+from weighbridge.domain.run import RunRef, RunState
+from weighbridge.errors import (
+    InvalidInput,
+    LimitExceeded,
+    OffsetConflict,
+    SchemaTooNew,
+    StorageError,
+    TransportError,
+    WeighbridgeError,
+)
+from weighbridge.sdk.file_lock import FileLock
+from weighbridge.sdk.pending_batch import PendingBatch
 from weighbridge.sdk.replay import replay
 from weighbridge.sdk.spool import ACKED, FRAME_BYTES, KIND_ARTIFACT, KIND_ITEM, KIND_ROW, LEASE, OWNER
-from weighbridge.sdk.spool_reader import Block, Gap, SpoolReader, segments, start_record
+from weighbridge.sdk.spool_reader import HEADER_BYTES, Block, Gap, SpoolReader, segments, start_record
 from weighbridge.sdk.transport.base import Transport
-from weighbridge.wire.runs import AppendBatch, FinishItem, HistoryItem, Item, StartRun, SummaryItem
+from weighbridge.wire.runs import AppendBatch, FinishItem, HistoryItem, Item, StartRun
 from weighbridge.wire.spool_items import ArtifactItem
 
 DAMAGED = "damaged"
+GONE = ".gone-"
+"""Begins the name of a spool that is stored and being deleted."""
 ITEMS_MAX = 1_000
 
 _rows = msgspec.msgpack.Decoder(tuple[int, float, dict[str, Any]])
@@ -36,37 +46,14 @@ _items: msgspec.msgpack.Decoder[Item] = msgspec.msgpack.Decoder(Item)
 _artifacts: msgspec.msgpack.Decoder[ArtifactItem] = msgspec.msgpack.Decoder(ArtifactItem)
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
-class Lease:
+class Lease(FileLock):
     """The right to ship a spool, held by one process at a time; gone with the process."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / LEASE
-        self._fd = -1
-
-    def acquire(self) -> bool:
-        """Take the lease if nobody holds it; False if somebody does or the spool is gone."""
-        try:
-            fd = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_there = os.fstat(fd).st_ino == self._path.stat().st_ino
-        except OSError:
-            is_there = False
-        if not is_there:  # held by somebody, or the spool was shipped and removed meanwhile
-            os.close(fd)
-            return False
-        self._fd = fd
-        return True
-
-    def release(self) -> None:
-        """Give the lease up."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        super().__init__(folder / LEASE)
 
 
 def has_owner(folder: Path) -> bool:
@@ -87,19 +74,24 @@ def has_owner(folder: Path) -> bool:
         os.close(fd)
 
 
+def run_of(folder: Path) -> RunRef:
+    """The run that a spool belongs to. Raises DamagedRecord, SchemaTooNew."""
+    return _decoded(_starts, start_record(folder), folder=folder).run
+
+
 class Sender:
     """Ships one spool. Use it only while holding the spool's Lease."""
 
     def __init__(self, folder: Path, transport: Transport, *, say: Say, is_started: bool = False) -> None:
         """Read whose spool it is. is_started: the run is known to the other side already.
 
-        Raises DamagedRecord if the spool does not say.
+        Raises DamagedRecord if the spool does not say, SchemaTooNew if a newer version says it.
         """
         self.folder = folder
         self.spool_id = folder.name
         self.is_finished = False
         """Whether the run's own word that it ended has been shipped."""
-        self._request = _starts.decode(start_record(folder))
+        self._request = _decoded(_starts, start_record(folder), folder=folder)
         self.run = self._request.run
         self._transport = transport
         self._say = say
@@ -108,7 +100,8 @@ class Sender:
 
     def reload(self) -> None:
         """Take up where the last holder of the lease left off; makes the run known if it is not."""
-        self._reader.offset = self._acked()
+        # Never back: what we shipped ourselves is stored, also where the note of it could not be written.
+        self._reader.offset = max(self._reader.offset, self._acked())
         if not self._is_started:
             self._reader.offset = self._transport.runs.start(self._request).next_offset
             self._is_started = True
@@ -158,51 +151,105 @@ class Sender:
     def remove(self) -> None:
         """Delete the spool once all is shipped; one with damage is kept aside as evidence."""
         if (self.folder / DAMAGED).exists():
-            target = self.folder.parent / "damaged" / self.spool_id
+            target = self.folder.parent / DAMAGED / self.spool_id
+        else:
+            target = self.folder.with_name(f"{GONE}{self.spool_id}")
+        try:
             target.parent.mkdir(exist_ok=True)
-            with contextlib.suppress(OSError):
-                self.folder.rename(target)
-            return
-        # Out of sight first: whoever looks for a lease now finds no folder, and makes no file in it.
-        gone = self.folder.with_name(f".gone-{self.spool_id}")
-        with contextlib.suppress(OSError):
-            self.folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+            # In one step, so that nobody who looks for work finds half a spool.
+            self.folder.rename(target)
+        except OSError as error:
+            raise StorageError(
+                f"The spool {self.folder} is stored, but cannot be removed: {error.strerror or error}.",
+                hint="Check the folder's owner and mode; it is tried again by whoever uses this home next.",
+            ) from error
+        if target.name.startswith(GONE):
+            shutil.rmtree(target, ignore_errors=True)
 
     def _ship(self, block: Block) -> None:
         """Send the frames of a block as one batch, or several where an artifact stands between them."""
-        pending = _Pending()
+        pending = PendingBatch(self._pass_over)
         position = offset = block.start
         for kind, payload in block.frames:
-            position += FRAME_BYTES + len(payload)
+            begin, position = position, position + FRAME_BYTES + len(payload)
             if kind == KIND_ROW:
-                pending.add_row(_rows.decode(payload))
+                pending.add_row(_decoded(_rows, payload, folder=self.folder))
             elif kind == KIND_ITEM:
-                pending.add_item(_items.decode(payload))
+                pending.add_item(_decoded(_items, payload, folder=self.folder))
             elif kind == KIND_ARTIFACT:
+                # What stands before it first, then the artifact, and only then the word that it is stored.
+                if begin > offset:
+                    offset = self._send(pending, offset, begin)
+                self._replay(_decoded(_artifacts, payload, folder=self.folder))
                 offset = self._send(pending, offset, position)
-                replay(_artifacts.decode(payload), self.run, self._transport)
+            else:
+                raise _too_new(self.folder, f"a frame of kind {kind}")
             if len(pending.items) >= ITEMS_MAX - 2:
                 offset = self._send(pending, offset, position)
-        self._send(pending, offset, position)
+        if position > offset:
+            self._send(pending, offset, position)
 
-    def _send(self, pending: _Pending, offset: int, end: int) -> int:
-        items = pending.take()
-        batch = AppendBatch(
-            run=self.run, spool_id=self.spool_id, offset=offset, end_offset=end, items=tuple(items)
-        )
-        self._transport.runs.append(batch)
-        self.is_finished = self.is_finished or any(isinstance(item, FinishItem) for item in items)
+    def _replay(self, item: ArtifactItem) -> None:
+        """Carry out an artifact record. One that is refused for good is said, kept and passed over, so that
+        it does not hold up what comes after it.
+        """
+        try:
+            replay(item, self.run, self._transport)
+        except (StorageError, TransportError):
+            raise
+        except WeighbridgeError as error:
+            if error.retryable:
+                raise
+            self._pass_over(type(item).__name__.removesuffix("Item"), error)
+
+    def _mark_damaged(self) -> None:
+        """Have the spool kept aside in the end. Raises StorageError, since evidence must not be lost."""
+        try:
+            (self.folder / DAMAGED).touch()
+        except OSError as error:
+            raise StorageError(
+                f"The spool {self.folder} cannot be written: {error.strerror or error}.",
+                hint="Check the folder's owner and mode, or free some space.",
+            ) from error
+
+    def _send(self, pending: PendingBatch, offset: int, end: int) -> int:
+        """Store what is pending as the bytes [offset, end); the offset after it.
+
+        Of a batch that is refused for good, rows and the run's end are tried alone, then the end alone: one
+        bad item must hold up neither the others nor what comes after them.
+        """
+        items = tuple(pending.take())
+        for kept in (items, _only(items, HistoryItem, FinishItem), _only(items, FinishItem)):
+            try:
+                self._append(kept, offset, end)
+            except (InvalidInput, LimitExceeded) as error:
+                self._pass_over(f"{len(kept):,} items", error)
+            else:
+                self.is_finished = self.is_finished or bool(_only(kept, FinishItem))
+                return end
+        self._append((), offset, end)
         return end
+
+    def _append(self, items: tuple[Item, ...], offset: int, end: int) -> None:
+        batch = AppendBatch(run=self.run, spool_id=self.spool_id, offset=offset, end_offset=end, items=items)
+        self._transport.runs.append(batch)
+
+    def _pass_over(self, what: str, error: WeighbridgeError) -> None:
+        """Say that something was refused for good; the spool is kept as evidence."""
+        self._mark_damaged()
+        self._say(
+            f"spool {self.spool_id}: {what} of run {self.run.path} refused and passed over: {error} "
+            f"The spool is kept in {self.folder.parent / DAMAGED}."
+        )
 
     def _report_gap(self, gap: Gap) -> None:
         """Say that bytes were lost, and pass over them on the other side too."""
-        (self.folder / DAMAGED).touch()
+        self._mark_damaged()
         self._say(
             f"spool {self.spool_id}: {gap.end - gap.start:,} bytes at offset {gap.start:,} are torn or "
             "damaged and were passed over; every whole row before and after them is kept."
         )
-        self._send(_Pending(), gap.start, gap.end)
+        self._append((), gap.start, gap.end)
 
     def _acked(self) -> int:
         try:
@@ -212,61 +259,38 @@ class Sender:
         return int.from_bytes(data[:8], "little") if len(data) == 8 else 0
 
     def _ack(self, offset: int) -> None:
-        """Note how far we came and delete segments that lie wholly before it. A lost note costs one refused
-        batch.
+        """Note how far we came, then delete segments that were read to their end. A lost note costs one
+        refused batch, and keeps the segments.
         """
-        with contextlib.suppress(OSError):
+        try:
             fd = os.open(self.folder / ACKED, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             try:
                 os.pwrite(fd, offset.to_bytes(8, "little"), 0)
             finally:
                 os.close(fd)
-        parts = segments(self.folder)
-        for (_, path), (following, _) in zip(parts, parts[1:], strict=False):
-            if following <= offset:
-                path.unlink(missing_ok=True)
+            parts = segments(self.folder)
+            for (start, path), (following, _) in zip(parts, parts[1:], strict=False):
+                if following <= offset and start + path.stat().st_size - HEADER_BYTES <= offset:
+                    path.unlink(missing_ok=True)
+        except OSError:
+            return  # a full disk, say; the next block tries again
 
 
-class _Pending:
-    """The items of a batch under way: rows gathered into one chunk, summary settings folded together.
+def _only(items: tuple[Item, ...], *kinds: type[Item]) -> tuple[Item, ...]:
+    return tuple(item for item in items if isinstance(item, kinds))
 
-    A summary value set by hand and then logged again in the same batch is dropped, since the later row
-    overrides it; so a script that sets the summary at every step still makes one chunk a batch.
-    """
 
-    def __init__(self) -> None:
-        self.items: list[Item] = []
-        self._rows: list[tuple[int, float, dict[str, Any]]] = []
-        self._set: dict[str, Any] = {}
-        self._removed: set[str] = set()
+def _decoded(decoder: msgspec.msgpack.Decoder[T], payload: bytes | memoryview, *, folder: Path) -> T:
+    """A record whose checksum held: what is unreadable about it comes from a newer version."""
+    try:
+        return decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _too_new(folder, f"a record that cannot be read ({error})") from error
 
-    def add_row(self, row: tuple[int, float, dict[str, Any]]) -> None:
-        self._rows.append(row)
-        if self._set or self._removed:
-            for name in row[2].keys() & (self._set.keys() | self._removed):
-                self._set.pop(name, None)
-                self._removed.discard(name)
 
-    def add_item(self, item: Item) -> None:
-        if isinstance(item, SummaryItem):
-            for name in item.removed:
-                self._set.pop(name, None)
-                self._removed.add(name)
-            self._set.update(item.values)
-            self._removed -= item.values.keys()
-            return
-        self._flush()
-        self.items.append(item)
-
-    def _flush(self) -> None:
-        if self._rows:
-            self.items.append(HistoryItem(encode_chunk(self._rows)))
-            self._rows = []
-        if self._set or self._removed:
-            self.items.append(SummaryItem(self._set, tuple(sorted(self._removed))))
-            self._set, self._removed = {}, set()
-
-    def take(self) -> list[Item]:
-        self._flush()
-        taken, self.items = self.items, []
-        return taken
+def _too_new(folder: Path, what: str) -> SchemaTooNew:
+    return SchemaTooNew(
+        f"Spool {folder.name} holds {what}; it is of a newer version of Weighbridge.",
+        hint="Upgrade weighbridge, then run: weighbridge sync. The spool is kept as it is.",
+        details={"path": str(folder)},
+    )

@@ -23,7 +23,7 @@ from weighbridge.sdk.client import Client
 from weighbridge.sdk.file_lock import FileLock
 from weighbridge.sdk.notices import warn
 from weighbridge.sdk.sender import Lease, Sender, has_owner
-from weighbridge.sdk.spool import FINISHING, OFFLINE, OWNER
+from weighbridge.sdk.spool import FINISHING, OFFLINE, OWNER, SHIPPER_LOG
 from weighbridge.settings import resolve
 
 LOCK = ".shipper.lock"
@@ -31,6 +31,8 @@ LINGER_S = 3.0
 HEARTBEAT_S = 30.0
 BACKOFF_MAX_S = 60.0
 BLOCKS_A_TURN = 4
+LOG_BYTES_MAX = 1 << 20
+"""Size at which the log is emptied; it holds the newest messages."""
 
 
 class _Spool:
@@ -46,7 +48,9 @@ class _Spool:
     def failed(self, error: WeighbridgeError) -> None:
         """Wait longer after each failure; one that can't pass by waiting is looked at once a minute."""
         self.failures += 1
-        wait = BACKOFF_MAX_S if not error.retryable else min(BACKOFF_MAX_S, 0.2 * 2.0**self.failures)
+        wait = (
+            BACKOFF_MAX_S if not error.retryable else min(BACKOFF_MAX_S, 0.2 * 2.0 ** min(self.failures, 9))
+        )
         self.not_before = time.monotonic() + wait * random.uniform(0.5, 1.0)
         if self.failures in (1, 10, 100):
             warn(f"spool {self.folder.name}: {error} (tried {self.failures} times, will go on)")
@@ -77,6 +81,7 @@ class Shipper:
             if not busy:
                 if time.monotonic() - last_needed > LINGER_S:
                     return
+                _bound_log(self._client.spool_dir / SHIPPER_LOG)
                 time.sleep(self._interval_s)
 
     def _turn(self, spool: _Spool) -> tuple[bool, bool]:
@@ -123,6 +128,13 @@ class Shipper:
         if synced.error is not None:
             spool.not_before = time.monotonic() + BACKOFF_MAX_S
         return synced.error is None
+
+
+def _bound_log(path: Path) -> None:
+    """Empty the log once it is large. Whoever writes it appends, and so goes on at its beginning."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > LOG_BYTES_MAX:
+            os.truncate(path, 0)
 
 
 def take_lock(spool_dir: Path) -> FileLock | None:

@@ -43,6 +43,9 @@ ACKED: Final = "acked"
 OFFLINE: Final = "offline"
 FINISHING: Final = "finishing"
 
+SHIPPER_LOG: Final = "shipper.log"
+"""Beside the spools: what the shipper process had to say."""
+
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -117,9 +120,14 @@ class SpoolWriter:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         fd = os.open(folder / segment_name(self.offset), flags, 0o600)
         head = MAGIC + struct.pack("<Q", self.offset)
-        if os.write(fd, head) != len(head):
+        try:
+            if os.write(fd, head) != len(head):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
             os.close(fd)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            # Left behind, it would look like the end of the segment before it, which goes on growing.
+            (folder / segment_name(self.offset)).unlink(missing_ok=True)
+            raise
         self._segment_start = self.offset
         return fd
 
@@ -153,7 +161,7 @@ class SpoolWriter:
         try:
             written = os.write(self._fd, data)
             if written != len(data):
-                self._cut()
+                self._cut(written)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self.problem = _translate(error, self.path)
@@ -184,22 +192,26 @@ class SpoolWriter:
         self._backlog_bytes += len(data)
         if self._backlog_bytes <= BACKLOG_BYTES or kind != KIND_ROW:
             return
-        for index, held in enumerate(self._backlog):
+        kept: deque[bytes] = deque()
+        while self._backlog and self._backlog_bytes > BACKLOG_BYTES:
+            held = self._backlog.popleft()
             if FRAME.unpack_from(held)[1] == KIND_ROW:
-                del self._backlog[index]
                 self._backlog_bytes -= len(held)
                 self.dropped_rows += 1
-                return
+            else:
+                kept.append(held)
+        self._backlog.extendleft(reversed(kept))
 
-    def _cut(self) -> None:
-        """Take back a frame of which only a part was written."""
-        header = len(MAGIC) + 8
+    def _cut(self, written: int) -> None:
+        """Take back a frame of which only `written` bytes were written."""
         with contextlib.suppress(OSError):  # a torn frame that cannot be cut is skipped by the reader
-            os.ftruncate(self._fd, header + self.offset - self._segment_start)
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
 
     def _rotate(self) -> None:
         """Begin the next segment, so that a shipped one can be deleted while the run goes on."""
         try:
+            # The file's own word: an interrupt between a write and our count of it leaves the count behind.
+            self.offset = self._segment_start + os.fstat(self._fd).st_size - len(MAGIC) - 8
             fd = self._open_segment(self.path)
         except OSError:
             return  # stays in the present segment, which may grow; tried again at the next frame

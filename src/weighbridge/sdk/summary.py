@@ -44,8 +44,8 @@ class Summary(MutableMapping[str, Any]):
     def __delitem__(self, key: str) -> None:
         if key not in self._fold.values:
             raise KeyError(key)
-        self._fold.set({}, (key,))
         self._changed({}, (key,))
+        self._fold.set({}, (key,))
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._fold.values))
@@ -64,8 +64,8 @@ class Summary(MutableMapping[str, Any]):
             for key, value in given.items()
         }
         if fresh:
+            self._changed(fresh, ())  # first, for it refuses what cannot be stored
             self._fold.set(fresh)
-            self._changed(fresh, ())
 
     def as_dict(self) -> dict[str, Any]:
         """A copy of everything."""

@@ -12,13 +12,16 @@ import datetime
 import enum
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, SupportsFloat
 
 from weighbridge.domain.names import check_metric_name
 from weighbridge.errors import InvalidInput
 
 PLAIN: Final = frozenset({float, int, bool, str, type(None)})
 DEPTH_MAX: Final = 32
+INT_MIN: Final = -(2**63)
+INT_MAX: Final = 2**64 - 1
+"""What MessagePack holds."""
 LIST_MAX: Final = 100_000
 ARRAY_BINS: Final = 64
 
@@ -37,6 +40,8 @@ _TURNS: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
 def plain(value: object, where: str, *, depth: int = 0) -> Any:
     """`value` as plain data. `where` names it in errors. Raises InvalidInput."""
     kind = type(value)
+    if kind is str or kind is int:
+        return _storable(value, where)
     if kind in PLAIN:
         return value
     if depth > DEPTH_MAX:
@@ -53,32 +58,51 @@ def plain(value: object, where: str, *, depth: int = 0) -> Any:
                 hint="Log it as a file of an artifact.",
             )
         return [plain(item, f"{where}[{index}]", depth=depth + 1) for index, item in enumerate(items)]
-    return _convert(value, where)
+    return _convert(value, where, depth=depth)
 
 
-def _convert(value: object, where: str) -> Any:
+def _storable(value: Any, where: str) -> Any:
+    """Text or a whole number, if the format can hold it."""
+    if isinstance(value, str):
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise InvalidInput(
+                    f"{where} holds text that is not valid Unicode: {value[:80]!a}.",
+                    hint="Remove the lone surrogates, or decode the bytes with errors='backslashreplace'.",
+                ) from error
+    elif not INT_MIN <= value <= INT_MAX:
+        raise InvalidInput(
+            f"{where} is a whole number of {value.bit_length()} bits; at most 64 are stored.",
+            hint="Pass float(x) or str(x).",
+        )
+    return value
+
+
+def _convert(value: object, where: str, *, depth: int) -> Any:
     """The plain form of an object that is neither plain nor a container."""
     if isinstance(value, enum.Enum):
-        return plain(value.value, where, depth=1)
+        return plain(value.value, where, depth=depth + 1)
     for kind, turn in _TURNS:
         if isinstance(value, kind):
-            return turn(value)
+            return plain(turn(value), where, depth=depth + 1)
     scalar = _scalar(value)
     if scalar is not None:
-        return plain(scalar, where, depth=1)
+        return plain(scalar, where, depth=depth + 1)
     as_list: Callable[[], object] | None = getattr(value, "tolist", None)
     if callable(as_list):
-        return plain(as_list(), where, depth=1)
+        return plain(as_list(), where, depth=depth + 1)
     if type(value).__module__.split(".")[0] in ("torch", "numpy", "jax", "tensorflow"):  # dtypes and devices
         return str(value)
     if isinstance(value, type) or callable(value):
         return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(value))}"
     fields = getattr(value, "__dict__", None)
     if isinstance(fields, dict) and type(value).__name__ in ("Namespace", "SimpleNamespace"):
-        return plain(fields, where, depth=1)
+        return plain(fields, where, depth=depth + 1)
     names = getattr(type(value), "__dataclass_fields__", None)
     if names is not None:
-        return plain({name: getattr(value, name) for name in names}, where, depth=1)
+        return plain({name: getattr(value, name) for name in names}, where, depth=depth + 1)
     raise InvalidInput(
         f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which cannot be stored.",
         hint="Pass numbers, text, booleans, None, or lists and dicts of them.",
@@ -96,12 +120,14 @@ def _scalar(value: object) -> object | None:
     if count != 1:
         return None
     result: object = item()
-    return None if result is value else result
+    if type(result) is type(value):  # NumPy's long double has no plain form of its own
+        return float(result) if isinstance(result, SupportsFloat) else None
+    return result
 
 
 def _key(key: object, where: str) -> str:
     if isinstance(key, str):
-        return key
+        return str(_storable(key, f"a key of {where}"))
     if isinstance(key, int | float | bool) or key is None:
         return str(key)
     raise InvalidInput(f"{where} has a key of type {type(key).__name__}.", hint="Use text keys.")
@@ -123,14 +149,16 @@ def metric_row(data: object) -> dict[str, Any]:
     return row
 
 
-def _metric(value: object, name: str) -> Any:
+def _metric(value: object, name: str, *, depth: int = 1) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, Mapping):
+        if depth > DEPTH_MAX:
+            raise InvalidInput(f"{name[:200]} is nested more than {DEPTH_MAX} deep.", hint="Flatten it.")
         return {
             check_metric_name(key) if isinstance(key, str) else _key(key, name): item
             if type(item) in PLAIN
-            else _metric(item, f"{name}.{key}")
+            else _metric(item, f"{name}.{key}", depth=depth + 1)
             for key, item in value.items()
         }
     shape = getattr(value, "shape", None)
