@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from weighbridge.cli import plain
 from weighbridge.cli.context import Context
 from weighbridge.cli.output import Column
-from weighbridge.cli.values import ago, cell, moment, size
+from weighbridge.cli.values import ago, cell, count_of, moment, size
 from weighbridge.domain.names import LATEST, check_alias, check_artifact_name, check_artifact_type
 from weighbridge.domain.summary import flatten
 from weighbridge.errors import InvalidInput, UsageError
@@ -105,7 +105,7 @@ def _version_facts(artifact: Artifact, now: float) -> list[tuple[str, str]]:
         ("tags", ", ".join(record.tags)),
         ("source", record.source_path if record.is_link else ""),
         ("producer", producer + (" (deleted)" if record.producer_deleted else "")),
-        ("size", f"{size(record.size_bytes)} in {record.file_count:,} files"),
+        ("size", f"{size(record.size_bytes)} in {count_of(record.file_count, 'file')}"),
         ("digest", record.digest),
         ("created", f"{moment(record.created_at)} UTC, {ago(record.created_at, now)}"),
         ("description", record.description),
@@ -118,7 +118,7 @@ def get_artifact(arguments: Namespace, context: Context) -> int:
     artifact = context.api.artifact(arguments.path)
     folder = artifact.download(root=arguments.root)
     context.out.say(
-        f"{artifact.qualified_name}: {size(artifact.size)}, {artifact.file_count:,} files, verified."
+        f"{artifact.qualified_name}: {size(artifact.size)}, {count_of(artifact.file_count, 'file')}, verified."
     )
     context.out.record(
         {"path": artifact.qualified_name, "folder": folder, "digest": artifact.digest},
@@ -181,7 +181,9 @@ def verify_artifact(arguments: Namespace, context: Context) -> int:
         for damage in damages:
             context.out.write(f"{damage}\n")
         found = f"{len(damages):,} damaged" if damages else "whole"
-        context.out.write(f"{path}: {found}, {artifact.file_count:,} files, {size(artifact.size)}.\n")
+        context.out.write(
+            f"{path}: {found}, {count_of(artifact.file_count, 'file')}, {size(artifact.size)}.\n"
+        )
 
     context.out.record(whole, path=path, text=text)
     if damages:

@@ -9,6 +9,8 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from weighbridge.cli import plain
 from weighbridge.cli.context import Context
 from weighbridge.cli.output import STYLES, Format
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 DEPTH_MAX: Final = 50
+JUDGED_MAX: Final = 100
+"""Versions whose evaluations are looked up for the verdicts of their runs."""
 SYMBOLS: Final = {NodeKind.RUN: "▶", NodeKind.VERSION: "◆"}
 COLORS: Final = {NodeKind.RUN: "cyan", NodeKind.VERSION: "magenta"}
 
@@ -38,7 +42,8 @@ def show_lineage(arguments: Namespace, context: Context) -> int:
     """Draw the graph around a run or a version, upstream above downstream."""
     if arguments.depth > DEPTH_MAX:
         raise UsageError(f"--depth {arguments.depth} is over {DEPTH_MAX}.", hint=f"Use 1 to {DEPTH_MAX}.")
-    graph = context.api.lineage(arguments.path, depth=arguments.depth, direction=arguments.direction).graph
+    found = context.api.lineage(arguments.path, depth=arguments.depth, direction=arguments.direction).graph
+    graph = _with_verdicts(found, context)
     out = context.out
     root = next(node for node in graph.nodes if node.node_id == graph.root)
 
@@ -55,6 +60,23 @@ def show_lineage(arguments: Namespace, context: Context) -> int:
     if graph.is_truncated:
         out.say("More nodes exist; ask for a smaller --depth or one --direction.")
     return 0
+
+
+def _with_verdicts(graph: LineageGraph, context: Context) -> LineageGraph:
+    """The graph with the verdict of each evaluation run, which the store keeps with the version it judged."""
+    verdicts: dict[str, str] = {}
+    judged = [node for node in graph.nodes if node.kind is NodeKind.VERSION and node.verdict]
+    for node in judged[:JUDGED_MAX]:
+        if not node.is_deleted:
+            evaluations = context.api.artifact(node.path).evaluations()
+            verdicts.update({each.run.path: each.verdict for each in reversed(evaluations)})
+    nodes = tuple(
+        replace(node, verdict=verdicts[node.path])
+        if node.kind is NodeKind.RUN and node.path in verdicts
+        else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=nodes)
 
 
 def tree_lines(graph: LineageGraph, direction: str) -> Iterator[Line | str]:

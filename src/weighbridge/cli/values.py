@@ -104,6 +104,11 @@ def size(size_bytes: int) -> str:
     return f"{amount:.3g} TiB"
 
 
+def count_of(count: int, noun: str) -> str:
+    """A count with its noun, such as `1 file` and `2,000 files`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def nested(values: Mapping[str, object], path: str) -> object:
     """The value under a key, or under a dotted path of keys where no key has that very name; else None."""
     if path in values:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 
+class ExportedSeries(Protocol):
+    """One metric by rising step: arrays of int64 steps, of values of one kind, of float64 unix seconds."""
 
-class ExportedColumn(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric by rising step. `kind` and the bytes are those of wire.history.Series."""
-
-    kind: str
-    steps: bytes
-    times_us: bytes
-    values: bytes
+    @property
+    def steps(self) -> object: ...
+    @property
+    def values(self) -> object: ...
+    @property
+    def times_s(self) -> object: ...
 
 
 class TableWriter(Protocol):
@@ -26,7 +26,7 @@ class TableWriter(Protocol):
         path: Path,
         *,
         names: Sequence[str],
-        load: Callable[[str], ExportedColumn],
+        load: Callable[[str], ExportedSeries],
         identity: Mapping[str, str],
     ) -> list[Path]:
         """Write a run's metrics, a column each beside `_step` and `_time_us`; the files made.

@@ -10,18 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
 import numpy as np
 
 from weighbridge.domain.chunk import Kind
 from weighbridge.errors import InvalidInput, StorageError, StorageFull
-from weighbridge.services.ports.exports import ExportedColumn
+from weighbridge.services.ports.exports import ExportedSeries
 from weighbridge.storage.history.columns import ColumnValues, Ints, Values, empty_values, object_array
 from weighbridge.storage.history.parquet import ParquetWriter
 from weighbridge.storage.history.segment import MAX_SEGMENT_ROWS, SegmentRows, write_segment
 
 _PAGE_ROWS = 65_536
-_DTYPES = {"f": "<f8", "i": "<i8", "b": "?"}
 
 
 class ParquetTableWriter:
@@ -32,7 +30,7 @@ class ParquetTableWriter:
         path: Path,
         *,
         names: Sequence[str],
-        load: Callable[[str], ExportedColumn],
+        load: Callable[[str], ExportedSeries],
         identity: Mapping[str, str],
     ) -> list[Path]:
         """Write a run's metrics; see the port."""
@@ -63,14 +61,15 @@ class ParquetTableWriter:
             writer.finish({"weighbridge.format": "export-1"})
 
 
-def _all_steps(names: Sequence[str], load: Callable[[str], ExportedColumn]) -> tuple[Ints, Ints]:
+def _all_steps(names: Sequence[str], load: Callable[[str], ExportedSeries]) -> tuple[Ints, Ints]:
     """Every step that any metric has, and the latest time written at it."""
     steps = np.empty(0, dtype=np.int64)
     times_us = np.empty(0, dtype=np.int64)
     for name in names:
         column = load(name)
-        new = np.frombuffer(column.steps, dtype="<i8")
-        at = np.frombuffer(column.times_us, dtype="<i8")
+        new = np.asarray(column.steps, dtype=np.int64)
+        # seconds came from whole microseconds below 2**53, so rounding gives the very ones back
+        at = np.rint(np.asarray(column.times_s, dtype=np.float64) * 1e6).astype(np.int64)
         if len(new) == len(steps) and bool((new == steps).all()):
             times_us = np.maximum(times_us, at)
             continue
@@ -83,19 +82,15 @@ def _all_steps(names: Sequence[str], load: Callable[[str], ExportedColumn]) -> t
     return steps, times_us
 
 
-def _loaded(load: Callable[[str], ExportedColumn], steps: Ints, name: str) -> ColumnValues:
+def _loaded(load: Callable[[str], ExportedSeries], steps: Ints, name: str) -> ColumnValues:
     return _column(load(name), steps)
 
 
-def _column(column: ExportedColumn, steps: Ints) -> ColumnValues:
+def _column(column: ExportedSeries, steps: Ints) -> ColumnValues:
     """The part of a metric that lies at these steps, with the rows it stands in."""
-    kind = _kind(column.kind)
-    own = np.frombuffer(column.steps, dtype="<i8")
-    values: Values
-    if kind in _DTYPES:
-        values = np.frombuffer(column.values, dtype=_DTYPES[kind])
-    else:
-        values = object_array(msgspec.msgpack.decode(column.values, type=list[object]))
+    own = np.asarray(column.steps, dtype=np.int64)
+    values: Values = np.asarray(column.values)
+    kind = _kind(values)
     first, last = np.searchsorted(own, [steps[0], steps[-1] + 1])
     own, values = own[first:last], values[first:last]
     rows = None if len(own) == len(steps) else np.searchsorted(steps, own).astype(np.int64)
@@ -129,9 +124,11 @@ def _kind_of(value: object) -> Kind:
     return "s" if isinstance(value, str) else "j"
 
 
-def _kind(text: str) -> Kind:
-    kinds: dict[str, Kind] = {"f": "f", "i": "i", "b": "b", "s": "s", "j": "j"}
-    return kinds[text]
+def _kind(values: Values) -> Kind:
+    kinds: dict[str, Kind] = {"f": "f", "i": "i", "b": "b"}
+    if values.dtype.kind in kinds:
+        return kinds[values.dtype.kind]
+    return "s" if all(isinstance(value, str) for value in values.tolist()) else "j"
 
 
 @contextmanager
