@@ -8,6 +8,7 @@ thread, in small slices.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 FIRST_LOOK_S = 1.0
 LOOK_S = 5.0
 SPAWNS_MAX = 20
+CHILD_WAIT_S = 30.0
 
 
 class Monitor:
@@ -38,7 +40,6 @@ class Monitor:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._spawns = 0
-        self._children: list[int] = []
         self._uses_thread = settings.shipper == "thread"
 
     def watch(self, run: Run) -> None:
@@ -74,20 +75,9 @@ class Monitor:
             self._ensure_shipper()
         if self._uses_thread:
             self._ship_here(runs)
-        self._reap()
         for run in runs:
             run.retry_backlog()
         return self._settings.ship_interval_s if self._uses_thread else LOOK_S
-
-    def _reap(self) -> None:
-        """Take note of shippers that ended, so that none stays a zombie while training goes on."""
-        for pid in list(self._children):
-            try:
-                ended, _ = os.waitpid(pid, os.WNOHANG)
-            except ChildProcessError:  # somebody else in this process waits for every child
-                ended = pid
-            if ended:
-                self._children.remove(pid)
 
     def _ensure_shipper(self) -> None:
         """Start a shipper unless one is at work; it is asked by its lock, which goes with the process."""
@@ -105,9 +95,9 @@ class Monitor:
             warn_once("shipper", "the shipper process keeps dying; shipping from a thread instead.")
             return
         try:
-            self._children.append(spawn_shipper(self._settings))
+            spawn_shipper(self._settings)
             self._spawns += 1
-        except (OSError, NotImplementedError) as error:
+        except (OSError, subprocess.TimeoutExpired) as error:
             self._uses_thread = True
             warn_once(
                 "shipper", f"no shipper process could be started ({error}); shipping from a thread instead."
@@ -123,39 +113,40 @@ class Monitor:
 
 
 # A grandchild ships: a script that waits for its own children must not wait for, or be told of, the shipper.
-# What other descriptors of the script it inherited it closes, and it does not keep the script's folder busy.
 _BOOT = """import os, sys
 if os.fork():
     os._exit(0)
-os.chdir("/")
-os.closerange(3, 4096)
 sys.path.insert(0, sys.argv[1])
 from weighbridge.sdk.shipper import main
 sys.exit(main(sys.argv[2:]))"""
 
 
-def spawn_shipper(settings: Settings) -> int:
-    """Start a shipper that outlives this process; the id of a child to wait for, which ends at once. Raises OSError."""
+def spawn_shipper(settings: Settings) -> None:
+    """Start a shipper that outlives this process. Raises OSError, and TimeoutExpired where what Python says is
+    its interpreter is another program.
+    """
     if not sys.executable:
         raise FileNotFoundError("the path of the Python interpreter is not known")
     root = str(Path(__file__).resolve().parents[2])
     home = settings.home.absolute()
-    log_path = home / "spool" / SHIPPER_LOG
     arguments = [str(home), str(settings.ship_interval_s), settings.network_home]
-    with log_path.open("ab") as log:
-        # -P and our own path entry: a user's `random.py` beside the script must not be imported instead of Python's.
-        # posix_spawn, since a Popen object complains when it is dropped while its process goes on.
-        return os.posix_spawn(
-            sys.executable,
+    with (home / "spool" / SHIPPER_LOG).open("ab") as log:
+        # -P and our own path entry: a user's `random.py` beside the script must not be imported instead of
+        # Python's.
+        child = subprocess.Popen(
             [sys.executable, "-P", "-c", _BOOT, root, *arguments],
-            dict(os.environ),
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, log.fileno(), 1),
-                (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
-            ],
-            setsid=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
         )
+    try:
+        child.wait(CHILD_WAIT_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        raise
 
 
 _monitors: dict[Path, Monitor] = {}
