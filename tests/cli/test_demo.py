@@ -81,7 +81,8 @@ def test_the_story_is_told_step_by_step_in_a_home_of_its_own(tmp_path: Path) -> 
         "Not reproduced",
         "Causes, likeliest first\n  1. dataset digits-split",
         "Compared with",
-        "from train",
+        "digits-split:v0",
+        "digits-model:v2",
         "Every step came out as told.",
     ):
         assert part in done.stdout, part

@@ -10,6 +10,7 @@ from argparse import Namespace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from weighbridge.cli.context import Context
 from weighbridge.cli.output import Format, Output
 from weighbridge.settings import resolve
 
@@ -31,7 +32,7 @@ def run_demo(arguments: Namespace) -> int:
     format = Format.JSON if is_json else Format.QUIET if is_quiet else Format.TABLE
     out = Output(format, color=settings.color)
     with TemporaryDirectory(prefix="weighbridge-demo-") as folder:
-        story = Story(settings, Path(folder), Teller(out))
+        story = Story(settings, Path(folder), Teller(Context(settings, out)))
         story.tell()
     if format is not Format.TABLE:
         facts = {**story.facts, "surprises": story.surprises}

@@ -179,8 +179,8 @@ class Story:
         tell.alias_history(events)
         tell.step("Where it came from", "The lineage of what is in production now, back to the data.")
         tell.command(f'lineage "{PRODUCTION}"')
+        tell.lineage(PRODUCTION)
         lineage = production.lineage()
-        tell.lineage(lineage)
         roles = {node.role for node in lineage.nodes}
         self._expect(
             {"dataset", "train", "model", "evaluation"} <= roles,

@@ -6,20 +6,23 @@ It decides nothing about the story.
 from __future__ import annotations
 
 import textwrap
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from weighbridge.cli.output import Column, Output
+from weighbridge.cli.context import Context
+from weighbridge.cli.lineage import show_lineage
+from weighbridge.cli.output import Column
 from weighbridge.sdk.times import iso
 
 if TYPE_CHECKING:
     from weighbridge.domain.artifact import AliasEvent
     from weighbridge.domain.evaluation import EvaluationReport
-    from weighbridge.sdk.public.lineage import Lineage
 
 TEXT_WIDTH_MAX: Final = 100
 EPOCHS_SHOWN: Final = 4
+LINEAGE_DEPTH: Final = 10
 
 NEXT: Final = """Look around in what was recorded:
   weighbridge runs weighbridge-demo
@@ -35,8 +38,9 @@ Then as scripts of your own, in a clone of the repository:
 class Teller:
     """Tells the story through the program's output; silent for --json and --quiet."""
 
-    def __init__(self, out: Output) -> None:
-        self._out = out
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._out = context.out
         self._steps = 0
 
     def begin(self, home: Path, runs: int) -> None:
@@ -104,10 +108,10 @@ class Teller:
         if self._out.is_table:
             self._out.table(columns, events)
 
-    def lineage(self, lineage: Lineage) -> None:
-        """The graph as a tree."""
+    def lineage(self, path: str) -> None:
+        """The graph around a version, as `weighbridge lineage` draws it."""
         if self._out.is_table:
-            self._out.write(f"{lineage}\n")
+            show_lineage(Namespace(path=path, depth=LINEAGE_DEPTH, direction="both"), self._context)
 
     def end(self, surprises: Sequence[str]) -> None:
         """Whether all came out as told, and what to do next."""
