@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -57,13 +58,16 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 
 def test_a_listing_stops_being_made_when_nobody_reads() -> None:
-    made = []
+    made: list[str] = []
 
-    def rows() -> list[tuple[str, float]]:
-        return [(str(made.append(n) or n), 0.0) for n in range(3)]
+    def rows() -> Iterator[tuple[str, float]]:
+        for name in "abc":
+            made.append(name)
+            yield name, 0.0
 
     out = Output(Format.QUIET, stdout=Stream(is_broken=True), stderr=io.StringIO())
-    assert out.listing(rows(), COLUMNS, plain=lambda row: {}, path=lambda row: row[0]) == 1
+    out.listing(rows(), COLUMNS, plain=lambda row: {}, path=lambda row: row[0])
+    assert made == ["a"]
 
 
 def test_no_name_can_steer_a_terminal() -> None:

@@ -132,7 +132,6 @@ def put_artifact(arguments: Namespace, context: Context) -> int:
     """Store a file or folder as a version, in a run of its own, so that lineage says who put it there."""
     from weighbridge.sdk.artifact import Artifact
     from weighbridge.sdk.init import init
-    from weighbridge.settings import resolve
 
     source = Path(arguments.source)
     if not source.exists():
@@ -145,9 +144,11 @@ def put_artifact(arguments: Namespace, context: Context) -> int:
     else:
         draft.add_file(source)
     aliases = [check_alias(alias) for alias in arguments.alias]
-    settings = resolve(base=context.settings, home=context.settings.home, mode="online", quiet=True)
     with init(
-        project=arguments.project or context.settings.project, job_type=JOB_TYPE, settings=settings
+        project=arguments.project,
+        job_type=JOB_TYPE,
+        mode="online",
+        settings=context.settings_for_a_run(),
     ) as run:
         stored = run.log_artifact(draft, aliases=aliases).wait()
     _show_version(context, stored)

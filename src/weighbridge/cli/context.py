@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from weighbridge.cli.output import Output
 from weighbridge.errors import UsageError
-from weighbridge.settings import Settings
+from weighbridge.settings import Settings, resolve
 
 if TYPE_CHECKING:
     from weighbridge.sdk.client import Client
     from weighbridge.sdk.public.api import Api
+
+FLAGS: Final = ("home", "entity", "color")
+"""Settings that the program takes as flags."""
 
 
 class Context:
@@ -33,12 +36,13 @@ class Context:
         """The stored runs and artifacts; spools of killed processes are shipped first, so that they are seen."""
         from weighbridge.sdk.public.api import Api
 
-        chosen = {
-            name: str(getattr(self.settings, name))
-            for name in ("entity", "organization", "project")
-            if self.settings.origin(name) == "flag"
-        }
-        return Api(overrides=chosen, home=self.settings.home)
+        is_given = self.settings.origin("entity") == "flag"
+        return Api(overrides={"entity": self.settings.entity} if is_given else {}, home=self.settings.home)
+
+    def settings_for_a_run(self) -> Settings:
+        """The settings for a run that a command opens: flags count as arguments there, and it talks little."""
+        flags = {name: getattr(self.settings, name) for name in FLAGS if self.settings.origin(name) == "flag"}
+        return resolve(**flags, quiet=True)
 
     def require_yes(self, is_confirmed: bool, what: str) -> None:
         """Raise UsageError unless --yes was given. Nothing is ever asked, so that scripts cannot hang."""

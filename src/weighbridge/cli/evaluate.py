@@ -25,7 +25,6 @@ STDOUT: Final = "-"
 def evaluate_model(arguments: Namespace, context: Context) -> int:
     """Score the model, print and write the report; the exit code is the verdict."""
     from weighbridge.evaluation.evaluate import evaluate
-    from weighbridge.settings import resolve
 
     _check_files(arguments)
     names = _pairs(arguments.names, "--names", "final_*=val_*")
@@ -48,10 +47,9 @@ def evaluate_model(arguments: Namespace, context: Context) -> int:
         claims=arguments.claims,
         safe_files=arguments.is_safe_files,
         project=arguments.project,
-        entity=getattr(arguments, "entity", None),
         name=arguments.name,
         tags=arguments.tags or None,
-        settings=resolve(base=context.settings, home=context.settings.home, quiet=True),
+        settings=context.settings_for_a_run(),
     )
     write_report(report, arguments, context)
     return EXIT_CODES[report.verdict]

@@ -77,7 +77,7 @@ def _prepare(folder: Path, project: str) -> None:
     """Make the folder, or take up an earlier export of this project. Raises UsageError for anything else."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        is_empty = next(os.scandir(folder), None) is None
+        is_empty = not any(folder.iterdir())
         text = None if is_empty else (folder / MARKER).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UsageError(

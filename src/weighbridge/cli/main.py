@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from weighbridge.cli.arguments import build_parser
-from weighbridge.cli.context import Context
+from weighbridge.cli.context import FLAGS, Context
 from weighbridge.cli.output import Format, Output
 from weighbridge.errors import (
     BlobNotFound,
@@ -75,8 +75,7 @@ def _format_of(arguments: Namespace) -> Format:
 
 def _flags_of(arguments: Namespace) -> dict[str, object]:
     """The settings that were given as flags."""
-    names = ("home", "entity", "organization", "color")
-    return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
+    return {name: value for name in FLAGS if (value := getattr(arguments, name, None)) is not None}
 
 
 def _command_of(arguments: Namespace) -> Command:
