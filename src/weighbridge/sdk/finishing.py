@@ -21,6 +21,7 @@ from weighbridge.sdk.spool_reader import end_offset
 if TYPE_CHECKING:
     from weighbridge.sdk.client import Client
     from weighbridge.sdk.run import Run
+    from weighbridge.sdk.spool import SpoolWriter
 
 LEASE_LOOK_S = 0.002
 RETRY_S = 0.1
@@ -72,7 +73,7 @@ def finish_run(run: Run, *, quiet: bool, has_forked: bool) -> None:
     writer, client = run._writer, run._client
     if writer is None:
         return
-    if not writer.flush_backlog():
+    if not _write_backlog(writer, run):
         warn(
             f"run {run.path}: {writer.problem} "
             f"{writer.backlog_bytes:,} bytes of it could not be written and are lost."
@@ -103,6 +104,23 @@ def finish_run(run: Run, *, quiet: bool, has_forked: bool) -> None:
         _say_what_is_left(run, writer.path, error)
     elif not quiet:
         notice(f"run {run.name} ({run.path}) {'finished' if not run.exit_code else 'ended with an error'}.")
+
+
+def _write_backlog(writer: SpoolWriter, run: Run) -> bool:
+    """Write what waits in memory, for which there will be no later chance; waits for the disk a while."""
+    timeout_s = run.settings.finish_timeout_s
+    deadline = time.monotonic() + timeout_s
+    if writer.flush_backlog():
+        return True
+    warn(
+        f"run {run.path}: {writer.problem} {writer.backlog_bytes:,} bytes of it wait in memory; "
+        f"finish() tries to write them for {timeout_s:g} s."
+    )
+    while time.monotonic() + RETRY_S < deadline:
+        time.sleep(RETRY_S)
+        if writer.flush_backlog():
+            return True
+    return False
 
 
 def _adopt_children(client: Client) -> None:
