@@ -11,6 +11,7 @@ import pytest
 
 from tests.service.run_world import World, ref, steps
 from weighbridge.errors import StorageBusy, StorageError, StorageFull
+from weighbridge.services.history import SMALL_ROWS
 from weighbridge.storage.metadata import schema
 from weighbridge.storage.metadata.database import Database
 
@@ -93,10 +94,10 @@ def test_a_blob_that_is_missing_is_named_when_history_is_read(tmp_path: Path) ->
 
     world = World(tmp_path)
     world.start()
-    world.send(steps(0, 5_000), FinishItem(RunState.FINISHED, 0, 1.0))
+    world.send(steps(0, SMALL_ROWS), FinishItem(RunState.FINISHED, 0, 1.0))
     for blob in list(world.transport.blobs.iter_blobs()):
         world.transport.blobs.delete(blob.digest)
     with pytest.raises(BlobNotFound):
         world.history.series(ReadSeries(run=ref(), names=("loss",)))
-    assert world.get().row_count == 5_000
+    assert world.get().row_count == SMALL_ROWS
     world.close()

@@ -24,6 +24,10 @@ from weighbridge.wire.history import ReadBuckets, ReadRows, ReadSeries, SampleRo
 from weighbridge.wire.runs import AppendBatch, DefineItem, HistoryItem, Item, SummaryItem
 
 
+LARGE = service.SMALL_ROWS
+"""Rows enough to be folded."""
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path / "home")
@@ -193,7 +197,7 @@ def test_many_small_chunks_are_joined_in_order_of_arrival(world: World) -> None:
 
 def test_folding_again_or_a_run_that_is_gone_does_nothing(world: World) -> None:
     world.start()
-    world.send(steps(0, 5_000))
+    world.send(steps(0, service.SMALL_ROWS))
     fold(world)
     assert tail_of(world) == (0, 1)
     fold(world)
@@ -204,10 +208,10 @@ def test_folding_again_or_a_run_that_is_gone_does_nothing(world: World) -> None:
 
 def test_a_late_step_goes_over_a_folded_one(world: World) -> None:
     world.start()
-    world.send(steps(0, 5_000), finish())
-    world.send(history((10, {"loss": 9.0}), (6_000, {"loss": 8.0})))
+    world.send(steps(0, service.SMALL_ROWS), finish())
+    world.send(history((10, {"loss": 9.0}), (service.SMALL_ROWS + 1_000, {"loss": 8.0})))
     assert dict(values(world, "loss", step_min=9, step_max=11))[10] == 9.0
-    fold_all = steps(7_000, 5_000)
+    fold_all = steps(service.SMALL_ROWS + 2_000, service.SMALL_ROWS)
     world.send(fold_all, finish())
     assert dict(values(world, "loss", step_min=10, step_max=10)) == {10: 9.0}
     assert tail_of(world) == (0, 2)
@@ -216,11 +220,13 @@ def test_a_late_step_goes_over_a_folded_one(world: World) -> None:
 def test_segments_of_like_size_are_merged_in_their_place(world: World) -> None:
     world.start()
     for number in range(service.MERGE_COUNT):
-        world.send(history(*((step, {"a": float(number), f"m{number}": 1}) for step in range(5_000))))
+        world.send(
+            history(*((step, {"a": float(number), f"m{number}": 1}) for step in range(service.SMALL_ROWS)))
+        )
         fold(world)
     assert tail_of(world) == (0, 1)
     assert {value for _, value in values(world, "a")} == {float(service.MERGE_COUNT - 1)}
-    assert len(values(world, "m0")) == 5_000
+    assert len(values(world, "m0")) == service.SMALL_ROWS
     assert {key.name for key in world.history.keys(ref())} == {
         "a",
         *(f"m{n}" for n in range(service.MERGE_COUNT)),
