@@ -26,6 +26,7 @@ PROJECT: Final = "weighbridge-demo"
 REGISTERED: Final = "model-registry/Digits"
 STAGING: Final = f"{REGISTERED}:staging"
 PRODUCTION: Final = f"{REGISTERED}:production"
+EVALUATE: Final = f'evaluate "{STAGING}" --scorer examples/digits/score.py:score'
 NAMES: Final = {"final_*": "val_*"}
 CHECKS: Final = ("val_accuracy >= 0.9",)
 HARD_IMAGES: Final = 40
@@ -81,7 +82,7 @@ class Story:
         tell.step(
             "Its evaluation", "Nobody has to believe the claim: build the model again, score it, compare."
         )
-        tell.command(f'evaluate "{STAGING}" --scorer score.py:score --names "final_*=val_*" --safe-files')
+        tell.command(EVALUATE, f'--names "final_*=val_*" --check "{CHECKS[0]}" --safe-files')
         report = evaluate(
             STAGING,
             digits.score,
@@ -112,10 +113,7 @@ class Story:
             "Weighed on the same scales",
             f"Every candidate is scored on {split.name}, as `production` was, and compared with it image by image.",
         )
-        tell.command(
-            f'evaluate "{STAGING}" --scorer score.py:score --names "final_*=val_*" '
-            f"--dataset {split.name} --against production"
-        )
+        tell.command(EVALUATE, f'--names "final_*=val_*" --dataset {split.name} --against production')
         report = evaluate(
             STAGING,
             digits.score,
@@ -143,8 +141,7 @@ class Story:
         model = self._train(split, LARGE)
         tell.step("Its evaluation", "Claims, thresholds and a comparison with `production`, in one call.")
         tell.command(
-            f'evaluate "{STAGING}" --scorer score.py:score --names "final_*=val_*" '
-            f'--against production --check "{CHECKS[0]}" --safe-files'
+            EVALUATE, f'--names "final_*=val_*" --check "{CHECKS[0]}" --against production --safe-files'
         )
         report = evaluate(
             STAGING,

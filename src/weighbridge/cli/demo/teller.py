@@ -68,9 +68,10 @@ class Teller:
         if self._out.is_table:
             self._out.write(textwrap.fill(text, min(self._out.width, TEXT_WIDTH_MAX)) + "\n")
 
-    def command(self, words: str) -> None:
-        """The command that would do the same."""
+    def command(self, *lines: str) -> None:
+        """The command that would do the same, in a clone of the repository."""
         if self._out.is_table:
+            words = " \\\n      ".join(lines)
             self._out.write(f"\n  $ weighbridge {words}\n\n")
 
     def epochs(self, epochs: Sequence[Mapping[str, float]]) -> None:
