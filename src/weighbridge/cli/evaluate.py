@@ -7,6 +7,7 @@ it proves nothing for the model and nothing against it, and a pipeline must stop
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -109,7 +110,8 @@ def _write_file(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8")
         os.replace(draft, path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise StorageError(
             f"{path} cannot be written: {error.strerror or error}.",
             hint="The report is stored with the version; see weighbridge evaluations.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -148,4 +148,5 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
             f"{path} cannot be written: {error.strerror or error}.", hint="Check the disk and the folder."
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # it is no file, or its folder is none: the error above says more
+            draft.unlink()
