@@ -16,28 +16,42 @@ from weighbridge.sdk.init import init
 from weighbridge.settings import resolve
 
 
-def log_offline(home: Path, run_id: str) -> None:
+def log_offline(home: Path, run_id: str) -> Path:
+    """Log one row offline; the spool's folder."""
+    before = set((home / "spool").iterdir())
     settings = resolve(home=home, mode="offline", silent=True, entity="team", project="digits")
     with init(settings=settings, id=run_id) as run:
         run.log({"loss": 1.0})
+    (spool,) = (path for path in (home / "spool").iterdir() if path not in before and path.is_dir())
+    return spool
 
 
 # --- sync ---
 
 
 def test_a_spool_that_cannot_be_shipped_stays_and_is_named(cli: Cli, home: Path) -> None:
-    log_offline(home, "off1")
+    spool = log_offline(home, "off1")
     log_offline(home, "off2")
-    (spool, _) = sorted((home / "spool").iterdir(), key=lambda path: path.stat().st_mtime)
-    for file in spool.iterdir():
-        if file.suffix in (".log", ".spool") or file.stat().st_size > 200:
-            file.write_bytes(b"\x00" * 64)
+    (spool / "start").write_bytes(b"\x00" * 64)
     said = cli("sync", "--json")
+    assert said.code == 1 and "1 of 2 spools" in said.err
     results = {result["spool_id"]: result for result in json.loads(said.out)}
-    assert len(results) == 2
-    assert results[spool.name]["error"] or (home / "spool" / "damaged").exists()
-    assert said.code == (1 if results[spool.name]["error"] else 0)
+    assert results[spool.name]["error"] and results[spool.name]["run_path"] is None
+    assert next(spool.glob("*.wbspool")).exists()
     assert cli("run", "show", "off2", "-q").code == 0
+    assert findings(cli)[1]["spools"]["health"] == "warn"
+
+
+def test_a_spool_that_is_damaged_inside_is_shipped_as_far_as_it_goes_and_named(cli: Cli, home: Path) -> None:
+    spool = log_offline(home, "off1")
+    log = next(spool.glob("*.wbspool"))
+    damaged = bytearray(log.read_bytes())
+    damaged[-5] ^= 0xFF
+    log.write_bytes(bytes(damaged))
+    said = cli("sync", "-q")
+    assert (said.code, said.out) == (0, "team/digits/off1\n")
+    assert "damaged spool" in said.err and spool.name in said.err
+    assert spool.name in findings(cli)[1]["damaged spools"]["finding"]
 
 
 def test_a_dry_run_ships_nothing_and_sync_ships_once(cli: Cli, home: Path) -> None:

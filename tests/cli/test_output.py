@@ -103,6 +103,15 @@ def test_json_is_one_array_and_quiet_is_one_path_a_line() -> None:
     assert listed(Format.QUIET, Stream()) == "a\nbcd\n"
 
 
+def test_json_is_valid_where_the_terminal_is_not_unicode() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    out = Output(Format.JSON, stdout=stream, stderr=io.StringIO())
+    out.document({"name": "é 😀"})
+    out.flush()
+    assert json.loads(raw.getvalue()) == {"name": "é 😀"}
+
+
 def test_json_keeps_what_is_not_finite() -> None:
     assert json.loads(to_json({"a": [math.nan, -math.inf, 1.0]})) == {
         "a": [{"$float": "nan"}, {"$float": "-inf"}, 1.0]

@@ -42,6 +42,10 @@ STYLES: Final = {
 """Colours of words that stand alone in a cell."""
 
 
+_ASCII: Final = str.maketrans({"◆": "*", "▶": ">", "└": "`", "├": "|", "│": "|", "─": "-", "…": "..."})
+"""What is drawn where a terminal cannot show the characters we draw with."""
+
+
 class Format(enum.StrEnum):
     """How data is written."""
 
@@ -135,7 +139,7 @@ class Output:
 
     def document(self, value: object) -> None:
         """Write one JSON document, indented."""
-        self.write(to_json(value, indent=2) + "\n")
+        self.write(self._json(value, indent=2) + "\n")
 
     def heading(self, text: str) -> None:
         """Write the first line of a thing's description."""
@@ -175,6 +179,10 @@ class Output:
             return
         try:
             self._stdout.write(text)
+        except UnicodeEncodeError as error:
+            self.write(
+                text.translate(_ASCII).encode(error.encoding, "backslashreplace").decode(error.encoding)
+            )
         except BrokenPipeError:
             self._drop_stdout()
 
@@ -236,11 +244,19 @@ class Output:
     def _json_lines(self, items: Iterable[Mapping[str, object]]) -> int:
         count = 0
         for count, item in enumerate(items, 1):
-            self.write(("[\n" if count == 1 else ",\n") + to_json(item))
+            self.write(("[\n" if count == 1 else ",\n") + self._json(item))
             if self.is_abandoned:
                 break
         self.write("\n]\n" if count else "[]\n")
         return count
+
+    def _json(self, value: object, *, indent: int | None = None) -> str:
+        """JSON that stdout can carry: escaped where its encoding has not every character."""
+        text = to_json(value, indent=indent)
+        encoding = getattr(self._stdout, "encoding", None) or "utf-8"
+        if encoding.lower().startswith("utf") or text.isascii():
+            return text
+        return json.dumps(json.loads(text), indent=indent)
 
     def _drop_stdout(self) -> None:
         """Send the rest nowhere. The descriptor too, or the interpreter would flush into the pipe at its end."""

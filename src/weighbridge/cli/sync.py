@@ -47,7 +47,7 @@ def sync_spools(arguments: Namespace, context: Context) -> int:
     for path in damaged_spools(context):
         out.warn(f"damaged spool {path} was put aside; its readable rows were shipped.")
     if failed:
-        out.say(f"{failed} of {len(synced)} spools stay where they are; run weighbridge sync again later.")
+        out.say(f"{failed} of {len(synced)} spools could not be shipped and stay where they are.")
     return 1 if failed else 0
 
 
