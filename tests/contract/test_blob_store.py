@@ -310,13 +310,13 @@ def test_processes_may_put_the_same_bytes_at_once(case: StoreCase, tmp_path: Pat
 # --- the local store ---
 
 PUT_THEN_HANG = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from weighbridge.storage.blobs.local import LocalBlobStore
 
 def stop(files, size_bytes):
     if size_bytes >= int(sys.argv[2]):
-        print("in the middle", flush=True)
+        os.write(1, b"in the middle\n")  # one write: two workers may get here at once
         time.sleep(600)
 
 LocalBlobStore(Path(sys.argv[1])).put_files([Path(p) for p in sys.argv[3:]], progress=stop)
@@ -336,9 +336,11 @@ def test_a_put_that_is_killed_leaves_nothing_visible(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "src"}
     )
     with child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "in the middle\n"
-        child.kill()
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "in the middle\n"
+        finally:
+            child.kill()
     assert list(local.iter_blobs()) == []
     assert leftovers(local.root) != []
     infos = local.put_files(paths)
