@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.service.run_world import START, World, finish, history, ref, same, steps
+from weighbridge.domain.chunk import encode_chunk
 from weighbridge.domain.run import MetricDefinition, RunState
 from weighbridge.domain.summary import SummaryFold
 from weighbridge.errors import InvalidInput, ProjectNotFound, RunNotFound
@@ -22,7 +24,6 @@ from weighbridge.services.ports.history import ChunkTail, StoredSegment
 from weighbridge.testing.homes import ACTOR
 from weighbridge.wire.history import ReadBuckets, ReadRows, ReadSeries, SampleRows
 from weighbridge.wire.runs import AppendBatch, DefineItem, HistoryItem, Item, SummaryItem
-
 
 LARGE = service.SMALL_ROWS
 """Rows enough to be folded."""
@@ -204,6 +205,24 @@ def test_folding_again_or_a_run_that_is_gone_does_nothing(world: World) -> None:
     assert tail_of(world) == (0, 1)
     world.runs.delete(ref())
     fold(world)
+
+
+def test_folding_gives_the_space_of_the_chunks_back(world: World) -> None:
+    world.start()
+    for number in range(8):
+        world.send(HistoryItem(encode_chunk(
+            [(number * LARGE + n, START, {name: random.random() for name in "abcd"}) for n in range(LARGE)]
+        )))  # fmt: skip
+    with sqlite3.connect(Path(world.transport.identity.location) / "weighbridge.db") as database:
+        before = database.execute("PRAGMA page_count").fetchone()[0]
+        fold(world)
+        after, free = (
+            database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")
+        )
+    database.close()
+    assert tail_of(world) == (0, 1)
+    assert after < before // 2
+    assert free <= 256
 
 
 def test_a_late_step_goes_over_a_folded_one(world: World) -> None:

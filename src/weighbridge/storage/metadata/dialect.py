@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import Table, TextClause, text
+from sqlalchemy import Connection, Table, TextClause, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from weighbridge.errors import StorageBusy, StorageError, StorageFull
@@ -21,6 +21,9 @@ REGEX_SUBJECT_MAX: Final = 4_096
 
 _MMAP_BYTES: Final = 256 * 1024 * 1024
 _CACHE_KIB: Final = 16 * 1024
+_FREE_PAGES_MAX: Final = 256
+_PAGES_AT_ONCE: Final = 4_096
+"""At most so many pages (16 MiB) are given back in one transaction, so that other writers wait little."""
 
 
 @lru_cache(maxsize=64)
@@ -40,6 +43,9 @@ def prepare_sqlite(driver: sqlite3.Connection, *, is_network: bool, busy_timeout
     """
     run: Callable[[str], object] = driver.execute
     run(f"PRAGMA busy_timeout={int(busy_timeout_s * 1000)}")
+    if driver.execute("PRAGMA page_count").fetchone()[0] == 0:
+        # It takes hold in a new file only; in any other it would wait for the writer to no effect.
+        run("PRAGMA auto_vacuum=INCREMENTAL")
     if is_network:
         run("PRAGMA journal_mode=DELETE")
         run("PRAGMA mmap_size=0")
@@ -64,6 +70,19 @@ def _enter_wal(driver: sqlite3.Connection, *, timeout_s: float) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
+
+
+def give_back_space(sql: Connection) -> None:
+    """Cut pages that hold nothing off the file; without it a folded history would take its space twice."""
+    if sql.dialect.name != "sqlite":
+        return
+    free = int(sql.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+    if free > _FREE_PAGES_MAX:
+        driver: sqlite3.Connection | None = sql.connection.driver_connection
+        assert driver is not None
+        # The driver steps a statement without columns once, which gives back one page whatever is asked for.
+        for _ in range(min(free, _PAGES_AT_ONCE)):
+            driver.execute("PRAGMA incremental_vacuum(1)")
 
 
 def upsert(table: Table, *, keys: tuple[str, ...], columns: tuple[str, ...]) -> TextClause:

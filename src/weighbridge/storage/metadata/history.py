@@ -31,6 +31,7 @@ from weighbridge.services.ports.history import (
 )
 from weighbridge.services.ports.transaction import Transaction
 from weighbridge.storage.metadata.database import connection
+from weighbridge.storage.metadata.dialect import give_back_space
 from weighbridge.storage.metadata.tables import (
     history_blocks,
     history_chunks,
@@ -215,6 +216,7 @@ class SqlHistoryStore:
         if not self._drop_chunks(tx, run_pk, chunks):
             return False
         self._add_segment(tx, run_pk, segment, at=at)
+        give_back_space(connection(tx))
         return True
 
     def merge_segments(
@@ -250,6 +252,7 @@ class SqlHistoryStore:
         """Remove a run's history. Blobs stay, for others may hold the same."""
         for statement in _WIPES:
             connection(tx).execute(statement, {"pk": run_pk})
+        give_back_space(connection(tx))
 
     @staticmethod
     def _add_segment(
