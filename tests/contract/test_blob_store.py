@@ -316,7 +316,7 @@ from weighbridge.storage.blobs.local import LocalBlobStore
 
 def stop(files, size_bytes):
     if size_bytes >= int(sys.argv[2]):
-        os.write(1, b"in the middle\n")  # one write: two workers may get here at once
+        print("in the middle\\n", end="", flush=True)  # one write: two workers may get here at once
         time.sleep(600)
 
 LocalBlobStore(Path(sys.argv[1])).put_files([Path(p) for p in sys.argv[3:]], progress=stop)
