@@ -1,7 +1,7 @@
 """Runs benchmarks and prints what they find: `python -m benchmarks [names...] [--quick] [--json FILE]`.
 
-A whole run (not `--quick`) also keeps its figures in benchmarks/results.json and writes docs/benchmarks.md anew from
-all that are kept; `--no-docs` leaves both alone.
+A whole run (not `--quick`) also keeps its figures in benchmarks/results.json and writes docs/benchmarks.md
+anew from all that are kept; `--no-docs` leaves both alone.
 """
 
 from __future__ import annotations
@@ -61,8 +61,12 @@ def run_one(name: str, *, is_quick: bool, peer: Peer | None = None, folder: Path
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 where every limit was kept, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed and size.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which, of {', '.join(NAMES)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="small sizes: does it run? The figures mean little.")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which, of {', '.join(NAMES)}; default: all"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: does it run? The figures mean little."
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     parser.add_argument("--no-docs", action="store_true", help="leave docs/benchmarks.md as it is")
     parser.add_argument("--peer", choices=("trackio",), help="measure this tracker too")

@@ -30,7 +30,9 @@ class Peer(NamedTuple):
 class Bench:
     """One benchmark's workplace. Everything below it is deleted at the end, shippers stopped first."""
 
-    def __init__(self, *, is_quick: bool = False, peer: Peer | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self, *, is_quick: bool = False, peer: Peer | None = None, folder: Path | None = None
+    ) -> None:
         self.is_quick = is_quick
         self.peer = peer
         self._parent = folder
@@ -65,7 +67,9 @@ class Bench:
 
     def environment(self, home: Path | None = None, **more: str) -> dict[str, str]:
         """The environment of a child: nobody's settings but the benchmark's own."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("WEIGHBRIDGE_", "WANDB_"))}
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("WEIGHBRIDGE_", "WANDB_"))
+        }
         kept |= {
             "HOME": str(self.folder),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),

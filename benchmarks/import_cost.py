@@ -1,9 +1,9 @@
 """`import weighbridge`: time over a bare interpreter, modules loaded, memory.
 
-Method: the whole process `python -I -c "import weighbridge"` and the bare `python -I -c pass` are run in turn, 15
-times each after one of either to fill caches; the medians are subtracted. Files are in the page cache and compiled.
-Modules and peak memory are asked of further processes, for asking costs time. What a first `init` costs beyond the
-import is printed too, without a limit. The floor is the bare interpreter.
+Method: the whole process `python -I -c "import weighbridge"` and the bare `python -I -c pass` are run in
+turn, 15 times each after one of either to fill caches; the medians are subtracted. Files are in the page
+cache and compiled. Modules and peak memory are asked of further processes, for asking costs time. What a
+first `init` costs beyond the import is printed too, without a limit. The floor is the bare interpreter.
 """
 
 from __future__ import annotations
@@ -81,5 +81,7 @@ def _process_s(bench: Bench, code: str, *, home: str = "") -> float:
 def _output(bench: Bench, code: str) -> str:
     environment = bench.environment()
     command = [*_command(code), *environment["PYTHONPATH"].split(":")]
-    done = subprocess.run(command, check=True, env=environment, cwd=bench.folder, capture_output=True, text=True)
+    done = subprocess.run(
+        command, check=True, env=environment, cwd=bench.folder, capture_output=True, text=True
+    )
     return done.stdout

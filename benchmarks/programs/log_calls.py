@@ -29,7 +29,9 @@ def rows_of(width: int) -> list[dict[str, float]]:
     return [{f"metric_{n}": chance.random() for n in range(width)} for _ in range(ROWS)]
 
 
-def timed(run: weighbridge.Run, *, calls: int, seconds: float | None, skip_s: float) -> tuple[array[int], float]:
+def timed(
+    run: weighbridge.Run, *, calls: int, seconds: float | None, skip_s: float
+) -> tuple[array[int], float]:
     """The nanoseconds of each call after `skip_s`, and how many calls there were in all."""
     rows, durations, log = rows_of(10), array("q"), run.log
     clock = time.perf_counter_ns
