@@ -120,7 +120,13 @@ def _adopt(client: Client, folder: Path, progress: Callable[[int, int], None] | 
         lease.release()
 
 
-def ship_orphan(client: Client, folder: Path, progress: Callable[[int, int], None] | None = None) -> Synced:
+def ship_orphan(
+    client: Client,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    says_failure: bool = True,
+) -> Synced:
     """Ship a dead writer's spool whole, end its run, delete it. The caller holds the lease."""
     run_path: str | None = None
     start = 0
@@ -135,7 +141,8 @@ def ship_orphan(client: Client, folder: Path, progress: Callable[[int, int], Non
         sender.close_orphan()
         sender.remove()
     except WeighbridgeError as error:
-        notice(f"spool {folder.name} could not be shipped and is kept: {error}")
+        if says_failure:
+            notice(f"spool {folder.name} could not be shipped and is kept: {error}")
         return Synced(spool_id=folder.name, run_path=run_path, shipped_bytes=0, error=str(error))
     return Synced(spool_id=folder.name, run_path=run_path, shipped_bytes=sender.offset - start)
 

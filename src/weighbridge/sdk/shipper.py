@@ -79,9 +79,9 @@ class Shipper:
             for gone in self._spools.keys() - set(folders):
                 del self._spools[gone]
             if not busy:
+                _bound_log(self._client.spool_dir / SHIPPER_LOG)
                 if time.monotonic() - last_needed > LINGER_S:
                     return
-                _bound_log(self._client.spool_dir / SHIPPER_LOG)
                 time.sleep(self._interval_s)
 
     def _turn(self, spool: _Spool) -> tuple[bool, bool]:
@@ -124,8 +124,9 @@ class Shipper:
         return moved
 
     def _ship_orphan(self, spool: _Spool) -> bool:
-        synced = ship_orphan(self._client, spool.folder)
+        synced = ship_orphan(self._client, spool.folder, says_failure=spool.failures == 0)
         if synced.error is not None:
+            spool.failures += 1
             spool.not_before = time.monotonic() + BACKOFF_MAX_S
         return synced.error is None
 
