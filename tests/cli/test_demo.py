@@ -94,6 +94,25 @@ def test_the_story_is_told_step_by_step_in_a_home_of_its_own(tmp_path: Path) -> 
     assert len(runs.stdout.splitlines()) == 8
 
 
+def test_the_commands_it_ends_with_work_as_they_are_printed(tmp_path: Path) -> None:
+    own = tmp_path / "a home"
+    done = weighbridge("demo", "--home", str(own), "--entity", "ada")
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.partition("Look around in what was recorded:\n")[2]
+    look, _, _ = printed.partition("Then as scripts")
+    assert f"export WEIGHBRIDGE_HOME='{own}'" in look and "export WEIGHBRIDGE_ENTITY=ada" in look
+    assert len(look.splitlines()) == 6
+    shown = subprocess.run(
+        ["bash", "-euc", look],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "beyond chance" in shown.stdout and "ada/model-registry/Digits:v2" in shown.stdout
+
+
 def test_quiet_prints_the_version_in_production_only() -> None:
     done = weighbridge("demo", "--quiet")
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,10 @@ It decides nothing about the story.
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 import textwrap
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -15,6 +19,7 @@ from weighbridge.cli.context import Context
 from weighbridge.cli.lineage import show_lineage
 from weighbridge.cli.output import Column
 from weighbridge.sdk.times import iso
+from weighbridge.settings import resolve
 
 if TYPE_CHECKING:
     from weighbridge.domain.artifact import AliasEvent
@@ -24,15 +29,13 @@ TEXT_WIDTH_MAX: Final = 100
 EPOCHS_SHOWN: Final = 4
 LINEAGE_DEPTH: Final = 10
 
-NEXT: Final = """Look around in what was recorded:
-  weighbridge runs weighbridge-demo
-  weighbridge registry show model-registry/Digits
-  weighbridge registry history model-registry/Digits --alias production
-  weighbridge lineage "model-registry/Digits:production"
-Then as scripts of your own, in a clone of the repository:
-  python examples/digits/train.py && python examples/digits/evaluate.py
-  weighbridge evaluate "model-registry/Digits:staging" --scorer examples/digits/score.py:score \\
-    --names "final_*=val_*" --against production"""
+LOOK: Final = (
+    "runs weighbridge-demo",
+    "registry show model-registry/Digits",
+    "registry history model-registry/Digits --alias production",
+    'lineage "model-registry/Digits:production"',
+)
+"""Commands to look around with, without the program's name."""
 
 
 class Teller:
@@ -125,4 +128,40 @@ class Teller:
                 self._out.write(f"  not so: {what}\n")
             return
         self._out.heading("Every step came out as told.")
-        self._out.write(NEXT + "\n")
+        self._next()
+
+    def _next(self) -> None:
+        """Commands that go on from here, as they must be typed in this shell."""
+        program, python = _program(), _typed(sys.executable, "python")
+        self._out.write("Look around in what was recorded:\n")
+        for name, value in self._not_by_default():
+            self._out.write(f"  export WEIGHBRIDGE_{name.upper()}={shlex.quote(value)}\n")
+        for words in LOOK:
+            self._out.write(f"  {program} {words}\n")
+        self._out.write(
+            "Then as scripts of your own, in a clone of the repository:\n"
+            f"  {python} examples/digits/train.py && {python} examples/digits/evaluate.py\n"
+            f'  {program} evaluate "model-registry/Digits:staging" --scorer examples/digits/score.py:score \\\n'
+            '    --names "final_*=val_*" --against production\n'
+        )
+
+    def _not_by_default(self) -> list[tuple[str, str]]:
+        """Settings of this telling that the next command would not have by itself."""
+        usual, ours = resolve(), self._context.settings
+        both = [(name, str(getattr(ours, name)), str(getattr(usual, name))) for name in ("home", "entity")]
+        return [(name, value) for name, value, otherwise in both if value != otherwise]
+
+
+def _program() -> str:
+    """How this program is called from here."""
+    if Path(sys.argv[0]).name == "weighbridge":
+        return _typed(sys.argv[0], "weighbridge")
+    return f"{_typed(sys.executable, 'python')} -m weighbridge"
+
+
+def _typed(path: str, name: str) -> str:
+    """The name alone where the shell finds this very program by it, else its path, the shorter one."""
+    found = shutil.which(name)
+    if found is not None and Path(found).absolute() == Path(path).absolute():
+        return name
+    return shlex.quote(min(os.path.relpath(path), os.path.abspath(path), key=len))
