@@ -16,7 +16,8 @@ from typing import Final
 
 from benchmarks.bench import Bench
 from benchmarks.copying import floors_of, settle
-from benchmarks.measurement import Measurement, median
+from benchmarks.measurement import Measurement
+from benchmarks.samples import median
 
 TITLE: Final = "Artifact of 1 GiB"
 RATIO_MAX: Final = 1.3

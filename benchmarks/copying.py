@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.bench import Bench
-from benchmarks.measurement import median
-
-LIST_MAX = 4_000
+from benchmarks.samples import median
 
 
 class Floors(NamedTuple):
@@ -30,7 +28,6 @@ def settle() -> None:
 
 def floors_of(bench: Bench, source: Path, *, times: int) -> Floors:
     """Medians of copying a file or folder with `cp -r`, and of hashing it."""
-    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
     copies, flushes, hashes = [], [], []
     for number in range(times):
         target = bench.folder / f"copy-{number}"
@@ -42,12 +39,5 @@ def floors_of(bench: Bench, source: Path, *, times: int) -> Floors:
         subprocess.run(["sync", "-f", str(target)], check=True)
         flushes.append(time.perf_counter() - at)
         shutil.rmtree(target) if target.is_dir() else target.unlink()
-        hashes.append(
-            sum(
-                bench.run("floor_hash", {"paths": [str(path) for path in files[first : first + LIST_MAX]]})[
-                    "hash_s"
-                ]
-                for first in range(0, len(files), LIST_MAX)
-            )
-        )
+        hashes.append(bench.run("floor_hash", {"source": str(source)})["hash_s"])
     return Floors(median(copies), median(flushes), median(hashes))

@@ -14,7 +14,8 @@ import time
 from typing import Final
 
 from benchmarks.bench import Bench
-from benchmarks.measurement import Measurement, median
+from benchmarks.measurement import Measurement
+from benchmarks.samples import median
 
 TITLE: Final = "import weighbridge"
 IMPORT: Final = "import weighbridge"

@@ -1,6 +1,6 @@
 """Disk space of `pip install weighbridge`, without NumPy, pip and setuptools.
 
-Method: a wheel of this tree is built without an isolated environment, and installed with its dependencies
+Method: a wheel of this tree is built, and installed with its dependencies
 into a new virtual environment by pip as it is configured here. Counted are the disk blocks of all files of
 the environment, compiled ones included, less those of NumPy (most training images have it), pip and
 setuptools. A quick run installs nothing: it adds up the installed files of the same distributions where the
@@ -66,7 +66,7 @@ def _install(bench: Bench) -> Path:
     """The site-packages of a new environment that has this tree as a wheel."""
     wheels, environment = bench.folder / "wheels", bench.folder / "venv"
     pip = ["pip", "--disable-pip-version-check", "--quiet"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(ROOT)]
+    build = ["wheel", "--no-deps", "--wheel-dir", str(wheels), str(ROOT)]
     subprocess.run([sys.executable, "-m", *pip, *build], check=True)
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     python = environment / "bin" / "python"

@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from benchmarks.bench import Bench
-from benchmarks.measurement import Measurement, median
+from benchmarks.measurement import Measurement
+from benchmarks.samples import median
 
 TITLE: Final = "log() of 10 floats"
 RECORD_BYTES: Final = 220

@@ -1,10 +1,8 @@
-"""The record of one measured number, and the arithmetic of samples. It measures nothing itself."""
+"""The record of one measured number, and how it is written. It measures nothing itself."""
 
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Sequence
 
 import msgspec
 
@@ -48,18 +46,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Runnable processes on average over the minute before; on a quiet machine near 0."""
     took_s: float
     is_quick: bool = False
-
-
-def median(samples: Sequence[float]) -> float:
-    """The median."""
-    return float(statistics.median(samples))
-
-
-def percentile(samples: Sequence[float], percent: float) -> float:
-    """The nearest-rank percentile: the smallest sample that `percent` of all do not exceed."""
-    ordered = sorted(samples)
-    rank = math.ceil(percent / 100 * len(ordered))
-    return float(ordered[max(rank, 1) - 1])
 
 
 def shown(value: float) -> str:

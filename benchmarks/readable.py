@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.bench import Bench
-from benchmarks.measurement import Measurement, median
+from benchmarks.measurement import Measurement
 from benchmarks.processes import folder_bytes
+from benchmarks.samples import median
 
 TITLE: Final = "100,000 steps x 5 metrics until another process reads them"
 RATIO_MAX: Final = 2.0

@@ -15,7 +15,8 @@ from typing import Final
 
 from benchmarks.bench import Bench
 from benchmarks.copying import floors_of, settle
-from benchmarks.measurement import Measurement, median
+from benchmarks.measurement import Measurement
+from benchmarks.samples import median
 
 TITLE: Final = "Artifact of 5,000 files of 10 KiB"
 FLOOR_NAME: Final = "cp -r + BLAKE3"

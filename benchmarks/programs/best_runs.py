@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.measurement import median
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import median
 from weighbridge import Api
 
 

@@ -6,8 +6,8 @@ import time
 
 import numpy
 
-from benchmarks.measurement import median
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import median
 from weighbridge.evaluation.statistics import paired_bootstrap
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy
 
-from benchmarks.measurement import median
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import median
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ import random
 import sqlite3
 import time
 
-from benchmarks.measurement import median
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import median
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ import os
 import time
 from array import array
 
-from benchmarks.measurement import percentile
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import percentile
 
 
 def main() -> None:

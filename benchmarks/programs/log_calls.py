@@ -13,9 +13,9 @@ from array import array
 from pathlib import Path
 
 import weighbridge
-from benchmarks.measurement import percentile
 from benchmarks.processes import cpu_s, shippers_of
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import percentile
 from weighbridge.sdk.spool_reader import end_offset
 
 ROWS = 1_000

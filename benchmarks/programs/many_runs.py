@@ -6,8 +6,8 @@ import random
 import time
 
 import weighbridge
-from benchmarks.measurement import median, percentile
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import median, percentile
 
 
 def main() -> None:

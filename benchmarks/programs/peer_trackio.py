@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measurement import percentile
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import percentile
 
 
 def load() -> Any:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.measurement import median
 from benchmarks.processes import peak_rss_bytes
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import median
 from weighbridge import Api
 
 

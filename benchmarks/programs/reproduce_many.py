@@ -6,8 +6,8 @@ import random
 import time
 
 import weighbridge
-from benchmarks.measurement import median
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import median
 from weighbridge.domain.evaluation import Outcome
 from weighbridge.domain.reproduction import claims_of_summary, reproduce_metrics
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy
 
 import weighbridge
-from benchmarks.measurement import percentile
 from benchmarks.programs.log_calls import rows_of
 from benchmarks.programs.options import answer, options
+from benchmarks.samples import percentile
 from weighbridge.sdk.spool_reader import end_offset
 
 SIDE = 128

@@ -11,9 +11,10 @@ import pytest
 
 from benchmarks.__main__ import NAMES, main, run_one
 from benchmarks.bench import Bench
-from benchmarks.measurement import Measurement, Outcome, median, percentile, shown
+from benchmarks.measurement import Measurement, Outcome, shown
 from benchmarks.processes import shippers_of
 from benchmarks.report import keep, limit_of, text_of, write_page
+from benchmarks.samples import median, percentile
 
 # What is nothing or less by nature: rows lost, growth of memory.
 MAY_BE_NOTHING = ("rows lost", "rows stored twice", "growth")
