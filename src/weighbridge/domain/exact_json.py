@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from math import isfinite
 from typing import TypeVar
 
 import msgspec
@@ -24,6 +24,7 @@ MAX_DEPTH = 64
 """Deepest nesting that is written or read."""
 
 _TAG = "$float"
+_LEAVES = frozenset({str, int, bool, type(None)})
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -65,16 +66,23 @@ def from_plain(plain: object, kind: type[Record]) -> Record:
 
 
 def _tag(value: object, depth: int) -> object:
+    """The value with what JSON lacks marked. Exact types suffice: `to_builtins` gives no others."""
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        return {_TAG: "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
-    if isinstance(value, Mapping):
-        return {str(key): _tag(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_tag(item, depth + 1) for item in value]
+    kind = type(value)
+    deeper = depth + 1
+    # A report has a leaf for every few bytes, so the usual ones are passed without a call.
+    if kind is dict:
+        return {
+            key if type(key) is str else str(key): item
+            if (leaf := type(item)) in _LEAVES or (leaf is float and isfinite(item))
+            else _tag(item, deeper)
+            for key, item in value.items()  # type: ignore[attr-defined]  # mypy does not narrow by `type(...) is`
+        }
+    if kind is list or kind is tuple:
+        return [item if type(item) in _LEAVES else _tag(item, deeper) for item in value]  # type: ignore[attr-defined]  # likewise
+    if kind is float and not isfinite(value):  # type: ignore[arg-type]  # likewise
+        return {_TAG: "nan" if value != value else "inf" if value > 0 else "-inf"}  # type: ignore[operator]  # likewise
     return value
 
 

@@ -7,6 +7,7 @@ as Python's `json` module writes them (RFC 8259 has no such tokens, and msgspec 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 import msgspec
@@ -16,16 +17,19 @@ from weighbridge.errors import DamagedRecord, InvalidInput
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
 
+_NON_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
+"""How MessagePack begins a float64 whose exponent is all ones. Other bytes may look so too, which costs time only."""
+
 
 def dumps(value: object) -> str:
     """Text of a plain JSON value. Raises InvalidInput for what is not one (a cycle, an unknown type).
 
-    msgspec writes a float that is not finite as `null`; so text without `null` is exact, and only the rest is
-    written again by the slower encoder that knows the tokens.
+    msgspec writes a float that is not finite as `null`; so text without `null` is exact, as is text of a value
+    without such a float. Only the rest is written again by the slower encoder that knows the tokens.
     """
     try:
         data = _ENCODER.encode(value)
-        if b"null" not in data:
+        if b"null" not in data or _NON_FINITE.search(msgspec.msgpack.encode(value)) is None:
             return data.decode("ascii" if data.isascii() else "utf-8")
     except (TypeError, ValueError, OverflowError, RecursionError):
         pass  # Lone surrogates, for one: the exact encoder below takes them, or says why not.
