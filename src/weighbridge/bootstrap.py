@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 HOME_FORMAT: Final = 1
 """Format of the home as a whole; the database has a schema version of its own."""
 DATABASE_NAME: Final = "weighbridge.db"
+BUSY_FLOOR_S: Final = 0.5
+"""The least a write waits for another one, however short finish() may take."""
 
 
 class SystemClock:
@@ -95,6 +97,8 @@ def open_settings(settings: Settings) -> Services:
         entity=settings.entity,
         organization=settings.organization,
         network_home=settings.network_home,
+        # A locked database must not hold up finish() for longer than its own limit.
+        busy_timeout_s=max(BUSY_FLOOR_S, settings.finish_timeout_s),
     )
 
 
@@ -106,21 +110,25 @@ def open_home(
     organization: str,
     clock: Clock | None = None,
     network_home: str = "auto",
+    busy_timeout_s: float | None = None,
 ) -> Services:
     """The services over a home, which is made if missing.
 
-    `network_home`: whether the home is on a file system that hosts share (yes, no), or auto to look. Raises
+    `network_home`: whether the home is on a file system that hosts share (yes, no), or auto to look.
+    `busy_timeout_s`: wait at most so long for another writer, where that is less than usual. Raises
     SchemaTooNew (written by a newer version), StorageBusy (another host or process holds it), StorageFull,
     StorageError (cannot be made or opened).
     """
     from weighbridge.storage.metadata import schema
     from weighbridge.storage.metadata.database import Database
+    from weighbridge.storage.metadata.dialect import BUSY_TIMEOUT_S
     from weighbridge.storage.metadata.filesystem import is_on_network
 
     home = Path(os.path.abspath(home))
     _prepare_folders(home)
     is_network = network_home == "yes" or (network_home == "auto" and is_on_network(home))
-    database = Database(home / DATABASE_NAME, is_network=is_network)
+    wait_s = BUSY_TIMEOUT_S if busy_timeout_s is None else min(BUSY_TIMEOUT_S, busy_timeout_s)
+    database = Database(home / DATABASE_NAME, is_network=is_network, busy_timeout_s=wait_s)
     schema.prepare(database)
     identity = Identity(user=user, entity=entity, organization=organization, location=str(home))
     return _assemble(database, home, identity=identity, clock=clock or SystemClock())

@@ -20,7 +20,6 @@ from weighbridge import Api
 from weighbridge.errors import SchemaTooNew, StorageError
 from weighbridge.sdk.adopt import adopt_orphans, statuses
 from weighbridge.sdk.client import client_for
-from weighbridge.storage.metadata.database import Database
 from weighbridge.storage.metadata.lease import Holder
 
 TRAIN = (
@@ -102,13 +101,6 @@ def test_a_damaged_database_is_named_and_the_spool_keeps_everything(
     assert Api().run("p/one").state == "finished"
 
 
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a locked database tell so after 0.2 s, not after its usual 30."""
-    defaults = Database.__init__.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "busy_timeout_s", 0.2)
-
-
 class Locked:
     """Holds the database's write lock, as a long transaction of another program does."""
 
@@ -137,8 +129,8 @@ def test_a_database_locked_for_a_while_delays_only_the_end(fresh_surroundings: P
 def test_a_database_locked_too_long_leaves_the_run_to_sync(
     fresh_surroundings: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    impatient(monkeypatch)
-    run = weighbridge.init(project="p", id="late", settings={"shipper": "off", "finish_timeout_s": 0.5})
+    monkeypatch.setenv("WEIGHBRIDGE_FINISH_TIMEOUT_S", "0.5")
+    run = weighbridge.init(project="p", id="late", settings={"shipper": "off"})
     locked = Locked(fresh_surroundings)
     for index in range(1_000):
         run.log({"value": index})
@@ -161,7 +153,7 @@ def test_a_database_locked_at_init_does_not_stop_training(
 ) -> None:
     weighbridge.init(project="p", id="before").finish()
     client_for().close()
-    impatient(monkeypatch)
+    monkeypatch.setenv("WEIGHBRIDGE_FINISH_TIMEOUT_S", "0.5")
     locked = Locked(fresh_surroundings)
     run = weighbridge.init(project="p", id="one", config={"lr": 1}, settings={"shipper": "off"})
     run.log({"value": 0})
