@@ -25,6 +25,7 @@ MAX_DEPTH = 64
 
 _TAG = "$float"
 _LEAVES = frozenset({str, int, bool, type(None)})
+_TEXT = frozenset({str})
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -66,23 +67,23 @@ def from_plain(plain: object, kind: type[Record]) -> Record:
 
 
 def _tag(value: object, depth: int) -> object:
-    """The value with what JSON lacks marked. Exact types suffice: `to_builtins` gives no others."""
+    """The value with what JSON lacks marked, in place: `to_builtins` has made every container just now.
+
+    A report has a leaf for every few bytes, so the usual ones are passed without a call and nothing is copied.
+    """
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    kind = type(value)
-    deeper = depth + 1
-    # A report has a leaf for every few bytes, so the usual ones are passed without a call.
-    if kind is dict:
-        return {
-            key if type(key) is str else str(key): item
-            if (leaf := type(item)) in _LEAVES or (leaf is float and isfinite(item))
-            else _tag(item, deeper)
-            for key, item in value.items()  # type: ignore[attr-defined]  # mypy does not narrow by `type(...) is`
-        }
-    if kind is list or kind is tuple:
-        return [item if type(item) in _LEAVES else _tag(item, deeper) for item in value]  # type: ignore[attr-defined]  # likewise
-    if kind is float and not isfinite(value):  # type: ignore[arg-type]  # likewise
-        return {_TAG: "nan" if value != value else "inf" if value > 0 else "-inf"}  # type: ignore[operator]  # likewise
+    if isinstance(value, dict):
+        if not _TEXT.issuperset(map(type, value)):
+            value = {str(key): item for key, item in value.items()}
+        for key, item in value.items():
+            if (kind := type(item)) not in _LEAVES and not (kind is float and isfinite(item)):
+                value[key] = _tag(item, depth + 1)
+        return value
+    if isinstance(value, list | tuple):
+        return [item if type(item) in _LEAVES else _tag(item, depth + 1) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return {_TAG: "nan" if value != value else "inf" if value > 0 else "-inf"}
     return value
 
 

@@ -105,12 +105,12 @@ def reproduce(
             f"{version.path if version else producer} was made by no run, so nothing was claimed.",
             hint="Evaluate it with checks instead: evaluate(..., checks=['val_accuracy >= 0.95']).",
         )
-    measured = dict(run.summary.as_dict() if fresh is None else fresh)
+    measured = _flat(run.summary.as_dict() if fresh is None else fresh)
     judged = hold_claims(
         transport,
         made_by,
         version,
-        fresh=_flat(measured),
+        fresh=measured,
         names=names,
         tolerance=tolerance_of(rtol, atol),
         per_metric=per_metric,
@@ -120,7 +120,7 @@ def reproduce(
         run,
         transport,
         judged,
-        fresh=_flat(measured),
+        fresh=measured,
         datasets=None,
         scorer=None,
         checks=(),
