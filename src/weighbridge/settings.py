@@ -255,6 +255,8 @@ TABLE: Final[tuple[Setting, ...]] = (
     ),
 )
 
+_GIVEN: Final = ("flag", "argument")
+"""Origins that mean the caller said so, and not its surroundings."""
 _BY_NAME: Final = {setting.name: setting for setting in TABLE}
 
 
@@ -343,7 +345,7 @@ def resolve(
     environment = os.environ if environ is None else environ
     layers: list[tuple[str, Mapping[str, object]]] = [("flag", flags or {}), ("argument", arguments)]
     if base is not None:
-        layers.append(("argument", {n: getattr(base, n) for n in _BY_NAME if base.origin(n) == "argument"}))
+        layers.append(("argument", {n: getattr(base, n) for n in _BY_NAME if base.origin(n) in _GIVEN}))
     layers.extend(_environment_layers(environment))
     layers.extend(_file_layers(environment))
     settings = Settings.__new__(Settings)

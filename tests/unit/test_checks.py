@@ -143,6 +143,7 @@ def compared(
     name: str = "acc",
     ends: tuple[float, float] | None = None,
     bad: int = 0,
+    p_value: float = 0.01,
 ) -> Comparison:
     intervals: tuple[Interval, ...] = ()
     if ends:
@@ -152,7 +153,7 @@ def compared(
             low=ends[0],
             high=ends[1],
             confidence=0.95,
-            p_value=0.5,
+            p_value=p_value,
             n=100,
             resamples=1000,
             method="bca mean",
@@ -163,6 +164,14 @@ def compared(
         intervals = (interval,)
     deltas = compare_metrics({name: baseline}, {name: candidate})
     return Comparison(baseline="v1", deltas=deltas, intervals=intervals)
+
+
+def test_a_regression_needs_both_the_interval_and_the_p_value() -> None:
+    outcomes = [
+        check_no_regression(compared(0.9, 0.8, ends=(-0.2, -0.02), p_value=p_value))[0].outcome
+        for p_value in (0.01, 0.27)
+    ]
+    assert outcomes == [Verdict.FAILED, Verdict.INCONCLUSIVE]
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,8 @@ def _judge_delta(delta: MetricDelta, interval: Interval | None, allowed: float) 
     shown = (
         f"{interval.confidence:.0%} interval {format_value(interval.low)} to {format_value(interval.high)}"
     )
-    if least > allowed:
+    # Both must say so: on few pairs the bias-corrected interval may leave zero out where the p-value is large.
+    if least > allowed and interval.p_value < 1 - interval.confidence:
         return Verdict.FAILED, f"{delta.name}: {values}, worse beyond chance ({shown})."
     return Verdict.INCONCLUSIVE, f"{delta.name}: {values}, worse, but it may be chance ({shown})."
 

@@ -127,7 +127,8 @@ def _evaluate(model: str | Artifact, plan: Plan, options: dict[str, Any]) -> Eva
     chosen = resolve(base=given, entity=options.get("entity"), project=options.get("project"), mode="online")
     artifact = _resolve(model, chosen)
     producer = producer_of(client_for(chosen).transport, artifact.record)
-    options.setdefault("project", _project_for(artifact, producer, chosen))
+    if options.get("project") is None:
+        options["project"] = _project_for(artifact, producer, chosen)
     options |= {"job_type": JOB_TYPE, "reinit": "create_new", "settings": chosen}
     with init(**options) as run:
         return _judge(run, artifact, producer, plan)
@@ -174,7 +175,6 @@ def _judge(run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan)
         result = plan.scorer.score(model_dir, data_dirs, run.config.as_dict(), run=run)
         fresh = dict(flatten(result.metrics))
         run.log(dict(result.metrics))
-        run.summary.update(dict(result.metrics))
         if result.rows is not None:
             store_rows(run, result.rows, model=version.path)  # type: ignore[arg-type]  # checked_answer made columns
         checks = list(check_thresholds(plan.checks, fresh)) if plan.checks else []
