@@ -151,9 +151,9 @@ def test_a_database_locked_too_long_leaves_the_run_to_sync(
 def test_a_database_locked_at_init_does_not_stop_training(
     fresh_surroundings: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("WEIGHBRIDGE_FINISH_TIMEOUT_S", "0.5")
     weighbridge.init(project="p", id="before").finish()
     client_for().close()
-    monkeypatch.setenv("WEIGHBRIDGE_FINISH_TIMEOUT_S", "0.5")
     locked = Locked(fresh_surroundings)
     run = weighbridge.init(project="p", id="one", config={"lr": 1}, settings={"shipper": "off"})
     run.log({"value": 0})

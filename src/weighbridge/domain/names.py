@@ -49,6 +49,10 @@ def _bounded(kind: str, name: object, limit: int) -> str:
             hint="Shorten it; put the long text into notes or metadata.",
             details={"kind": kind, "length": len(name), "limit": limit},
         )
+    return _encodable(kind, name)
+
+
+def _encodable(kind: str, name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -140,9 +144,7 @@ def check_metric_name(name: object) -> str:
             hint=f"Use non-empty text of at most {METRIC_NAME_MAX} characters without NUL.",
             details={"kind": "metric name"},
         )
-    if not name.isascii():
-        _bounded("metric name", name, METRIC_NAME_MAX)
-    return name
+    return name if name.isascii() else _encodable("metric name", name)
 
 
 def is_registry(project: str) -> bool:

@@ -87,6 +87,8 @@ def _convert(value: object, where: str, *, depth: int) -> Any:
     for kind, turn in _TURNS:
         if isinstance(value, kind):
             return plain(turn(value), where, depth=depth + 1)
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
     scalar = _scalar(value)
     if scalar is not None:
         return plain(scalar, where, depth=depth + 1)
@@ -95,7 +97,7 @@ def _convert(value: object, where: str, *, depth: int) -> Any:
         return plain(as_list(), where, depth=depth + 1)
     if type(value).__module__.split(".")[0] in ("torch", "numpy", "jax", "tensorflow"):  # dtypes and devices
         return str(value)
-    if isinstance(value, type) or callable(value):
+    if callable(value):
         return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(value))}"
     fields = getattr(value, "__dict__", None)
     if isinstance(fields, dict) and type(value).__name__ in ("Namespace", "SimpleNamespace"):
@@ -178,6 +180,10 @@ def _histogram(array: object, name: str) -> dict[str, Any]:
             f"{name} is an array of {values.dtype}, which has no histogram.",
             hint="Log numbers, or a list of text.",
         )
-    finite = values[numpy.isfinite(values)]
-    counts, edges = numpy.histogram(finite, bins=ARRAY_BINS)
+    # In doubles, and halved twice where the whole range is larger than a double holds.
+    finite = values[numpy.isfinite(values)].astype(float)
+    is_wide = finite.size > 0 and finite.max() / 4 - finite.min() / 4 > numpy.finfo(float).max / 4
+    counts, edges = numpy.histogram(finite / 4 if is_wide else finite, bins=ARRAY_BINS)
+    if is_wide:
+        edges = edges * 4
     return {"_type": "histogram", "values": counts.tolist(), "bins": edges.tolist()}
