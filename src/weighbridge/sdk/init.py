@@ -34,6 +34,7 @@ from weighbridge.sdk.config import plain_mapping
 from weighbridge.sdk.notices import notice, set_level, warn, warn_once
 from weighbridge.sdk.run import Run, attach_run, open_runs
 from weighbridge.sdk.spool import new_spool_id
+from weighbridge.sdk.values import plain
 from weighbridge.settings import Settings, resolve
 from weighbridge.wire.runs import StartedRun, StartRun
 
@@ -169,6 +170,8 @@ def _start_record(chosen: Settings, config: dict[str, Any]) -> StartRun:
             f"Project {project!r} is a registry, which holds no runs.",
             hint="Log the run to a project of its own, then link its artifact into the registry.",
         )
+    for kind in ("name", "group", "job_type", "notes"):
+        plain(getattr(chosen, kind), kind)
     if chosen.name is not None and len(chosen.name) > DISPLAY_NAME_MAX:
         raise InvalidInput(
             f"The run's name has {len(chosen.name):,} characters; at most {DISPLAY_NAME_MAX} are allowed.",

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 STEP_MAX: Final = 2**62
 ROW_MAX_BYTES: Final = 10 << 20
+METRICS_MAX: Final = 100_000
+"""Most metrics of one run, which the store holds to as well."""
 NAME_SETS_MAX: Final = 4_096
 RESERVED: Final = frozenset({"_step", "_timestamp", "_time_us", "_runtime", "_wandb"})
 
@@ -134,6 +136,8 @@ class Run(RunLabels, RunArtifacts):
                 flat = True
             else:
                 row, at, flat = self._checked(data, at)
+            if len(self._fold.values) + len(row) > METRICS_MAX and not self._has_room_for(row):
+                return
             if step is None:
                 at_step = self._step
                 next_step = at_step if commit is False else at_step + 1
@@ -155,6 +159,17 @@ class Run(RunLabels, RunArtifacts):
                 self._fold.values.update(row)
             else:
                 self._fold.add_row(row)
+
+    def _has_room_for(self, row: dict[str, Any]) -> bool:
+        """Whether the run may have the row's metrics; if not, that is said once."""
+        if len(self._fold.values.keys() | row.keys()) <= METRICS_MAX:
+            return True
+        warn_once(
+            f"metrics {self.id}",
+            f"a row of run {self.path} was not recorded; a run may have {METRICS_MAX:,} different metrics. "
+            "Log fewer names, or a table as an artifact.",
+        )
+        return False
 
     def _append_row(self, writer: SpoolWriter, payload: bytes) -> bool:
         if len(payload) > ROW_MAX_BYTES:
@@ -434,7 +449,7 @@ def _whole_step(step: object) -> int:
     try:
         whole = operator.index(step)  # type: ignore[arg-type]  # anything else is refused below
     except TypeError:
-        number = getattr(step, "item", lambda: step)()
+        number = step if getattr(step, "size", 1) != 1 else getattr(step, "item", lambda: step)()
         if (
             not isinstance(number, int | float)
             or number != number
