@@ -55,6 +55,8 @@ def check(number: int, returned: int) -> None:
     values = [row["value"] for row in run.scan_history(keys=["value"])]
     if values != list(range(len(values))):
         raise SystemExit(f"round {number}: rows are missing or stand twice")
+    if run._record.row_count != len(values):  # rows of one step merge when read, and would hide a second copy
+        raise SystemExit(f"round {number}: {len(values)} rows are read, {run._record.row_count} are stored")
     if not returned <= len(values) <= returned + 1:
         raise SystemExit(f"round {number}: log() returned {returned} times, {len(values)} rows are stored")
     if run.state != "crashed":
