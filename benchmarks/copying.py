@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.bench import Bench
 from benchmarks.samples import median
+
+_numbers = count()
 
 
 class Floors(NamedTuple):
@@ -26,18 +29,24 @@ def settle() -> None:
     os.sync()
 
 
-def floors_of(bench: Bench, source: Path, *, times: int) -> Floors:
-    """Medians of copying a file or folder with `cp -r`, and of hashing it."""
-    copies, flushes, hashes = [], [], []
-    for number in range(times):
-        target = bench.folder / f"copy-{number}"
-        settle()
-        at = time.perf_counter()
-        subprocess.run(["cp", "-r", str(source), str(target)], check=True)
-        copies.append(time.perf_counter() - at)
-        at = time.perf_counter()
-        subprocess.run(["sync", "-f", str(target)], check=True)
-        flushes.append(time.perf_counter() - at)
-        shutil.rmtree(target) if target.is_dir() else target.unlink()
-        hashes.append(bench.run("floor_hash", {"source": str(source)})["hash_s"])
-    return Floors(median(copies), median(flushes), median(hashes))
+def one_round(bench: Bench, source: Path) -> Floors:
+    """Copy a file or folder with `cp -r`, flush the copy, and hash the source.
+
+    A copied folder is left there: ext4 is slow to make files right after thousands were deleted.
+    """
+    target = bench.folder / f"copy-{next(_numbers)}"
+    settle()
+    at = time.perf_counter()
+    subprocess.run(["cp", "-r", str(source), str(target)], check=True)
+    copy_s = time.perf_counter() - at
+    at = time.perf_counter()
+    subprocess.run(["sync", "-f", str(target)], check=True)
+    flush_s = time.perf_counter() - at
+    if target.is_file():
+        target.unlink()
+    return Floors(copy_s, flush_s, bench.run("floor_hash", {"source": str(source)})["hash_s"])
+
+
+def middle_of(rounds: Sequence[Floors]) -> Floors:
+    """The medians, each by itself."""
+    return Floors(*(median(samples) for samples in zip(*rounds, strict=True)))
