@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -300,8 +300,8 @@ def test_processes_may_put_the_same_bytes_at_once(case: StoreCase, tmp_path: Pat
         pytest.skip("lives in one process")
     contents = [b"%d" % number for number in range(20)]
     paths = some_files(tmp_path / "in", contents)
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        results = pool.starmap(put_in_child, [(str(case.root), paths)] * 3)
+    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
+        results = list(pool.map(put_in_child, [str(case.root)] * 3, [paths] * 3))
     assert all(result == results[0] for result in results)
     assert {case.store.read(info.digest) for info in case.store.iter_blobs()} == set(contents)
     assert leftovers(case.root) == []
@@ -317,7 +317,7 @@ from weighbridge.storage.blobs.local import LocalBlobStore
 def stop(files, size_bytes):
     if size_bytes >= int(sys.argv[2]):
         print("in the middle\\n", end="", flush=True)  # one write: two workers may get here at once
-        time.sleep(600)
+        time.sleep(60)
 
 LocalBlobStore(Path(sys.argv[1])).put_files([Path(p) for p in sys.argv[3:]], progress=stop)
 """

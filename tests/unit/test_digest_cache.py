@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -272,8 +273,8 @@ def _store_in_child(path: str, number: int) -> int:
 
 def test_processes_share_one(tmp_path: Path) -> None:
     path = tmp_path / "cache" / "digests.sqlite"
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        stored = pool.starmap(_store_in_child, [(str(path), number) for number in range(3)])
+    with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
+        stored = list(pool.map(_store_in_child, [str(path)] * 3, range(3)))
     found = DigestCache(path).lookup(seen(f"/data/{n}/{turn}") for n in range(3) for turn in range(50))
     assert len(found) == sum(stored)
     assert set(found.values()) <= {DIGEST}
