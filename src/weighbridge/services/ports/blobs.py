@@ -15,14 +15,14 @@ Progress = Callable[[int, int], None]
 """Called with (files done, bytes done) since the call began; may be called from any thread."""
 
 
-class BlobInfo(msgspec.Struct, frozen=True):
+class BlobInfo(msgspec.Struct, frozen=True, gc=False):
     """What a store knows of one blob."""
 
     digest: Digest
     size_bytes: int
 
 
-class Fetch(msgspec.Struct, frozen=True):
+class Fetch(msgspec.Struct, frozen=True, gc=False):
     """One blob to be written to one local file."""
 
     digest: Digest
@@ -43,8 +43,10 @@ class BlobStore(Protocol):
     def put_files(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[BlobInfo]:
         """Store regular files, each cloned or copied and hashed in one pass; infos in the order of `paths`.
 
-        Durable on return (one flush for the batch). Raises SourceChanged (file grew, shrank, changed or
-        vanished meanwhile; names it), StorageFull, InvalidInput (not a regular file).
+        Symbolic links are followed. Blobs become visible in groups of at most 10,000 files or about 4 GiB, each
+        group flushed before it is visible; content and name are durable on return. Putting bytes again repairs a
+        damaged blob. Raises SourceChanged (file grew, shrank, changed or vanished meanwhile; names it), StorageFull,
+        InvalidInput (not a regular file).
         """
         ...
 
@@ -55,14 +57,17 @@ class BlobStore(Protocol):
     def read(self, digest: Digest, *, start: int = 0, length: int | None = None) -> bytes:
         """Bytes of a blob. A read of the whole blob is checked against its digest; a range is not.
 
-        Raises BlobNotFound, DigestMismatch (details: expected, actual).
+        A range past the end is cut. Raises BlobNotFound, DigestMismatch (details: expected, actual), InvalidInput
+        (no digest, a negative range).
         """
         ...
 
     def fetch_files(self, fetches: Sequence[Fetch], *, progress: Progress | None = None) -> None:
-        """Write each blob to its target, hashing what was written; targets appear by rename, whole.
+        """Write each blob to its target, hashing what was written; targets appear whole or not at all.
 
-        Parent folders are made. Raises BlobNotFound, DigestMismatch (names the target, both digests).
+        A target with the right content is left alone, any other replaced, a link never followed. Parent folders
+        are made; targets are not flushed. Raises BlobNotFound, DigestMismatch (names the target, both digests),
+        StorageFull.
         """
         ...
 
