@@ -14,6 +14,8 @@ from tests.fault.processes import fill, run, small_disk, sync_all, until, values
 from weighbridge import Api
 from weighbridge.errors import StorageFull
 from weighbridge.sdk.client import client_for
+from weighbridge.sdk.spool import BACKLOG_BYTES, KIND_ITEM, KIND_ROW, SpoolWriter
+from weighbridge.sdk.spool_reader import Block, SpoolReader
 
 _NUMBER = count()
 
@@ -178,3 +180,25 @@ def test_finish_waits_for_space_before_it_gives_rows_up(
     ending.join(30)
     assert not ending.is_alive()
     assert values(f"p/{run.id}") == list(range(1_000))
+
+
+def test_the_bound_of_what_waits_in_memory_holds_for_large_rows_after_small_ones(tmp_path: Path) -> None:
+    root = tmp_path / "spool"
+    root.write_text("a file stands where the folder should be")
+    writer = SpoolWriter(root, "abc", b"start")
+    for _ in range(1_000):
+        writer.append(KIND_ROW, b"small" * 100)
+    writer.append(KIND_ITEM, b"an item is never dropped")
+    large = BACKLOG_BYTES // 2 - 1_000
+    for _ in range(10):
+        writer.append(KIND_ROW, b"x" * large)
+        assert writer.backlog_bytes <= BACKLOG_BYTES
+    root.unlink()
+    assert writer.flush_backlog()
+    kept = SpoolReader(writer.path)
+    payloads: list[bytes] = []
+    while isinstance(block := kept.read(is_final=True), Block):
+        payloads.extend(bytes(payload) for _, payload in block.frames)
+    assert b"an item is never dropped" in payloads
+    assert writer.dropped_rows + len(payloads) == 1_011
+    writer.release()
