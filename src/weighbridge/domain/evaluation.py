@@ -21,7 +21,7 @@ Scalar = bool | int | float | str | None
 """A value that can be compared. None means that there is no value."""
 
 
-class Tolerance(msgspec.Struct, frozen=True):
+class Tolerance(msgspec.Struct, frozen=True, gc=False):
     """How far a measured value may lie from the claimed one: |measured - claimed| <= atol + rtol * |claimed|.
 
     The rule of `numpy.isclose` with the claim as its reference `b`, so it is not symmetric on purpose.
@@ -98,7 +98,7 @@ class ClaimSource(enum.StrEnum):
     HISTORY = "history"
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """One value the producer recorded for the version; it may be a media record. `step` is for history."""
 
     name: str
@@ -107,7 +107,7 @@ class Claim(msgspec.Struct, frozen=True):
     step: int | None = None
 
 
-class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
+class MetricResult(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One claim beside its fresh measurement.
 
     difference: measured - claimed, None where that means nothing. relative_difference: |difference| /
