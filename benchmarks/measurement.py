@@ -49,8 +49,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shown(value: float) -> str:
-    """A number with three significant digits, large ones whole with commas."""
-    if value == 0 or abs(value) >= 100:
+    """A number with three significant digits; whole ones, and all from 100 on, without a fraction."""
+    if value == round(value) or abs(value) >= 100:
         return f"{value:,.0f}"
     digits = 2 - math.floor(math.log10(abs(value)))
     return f"{value:.{min(digits, 4)}f}"

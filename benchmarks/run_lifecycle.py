@@ -30,6 +30,7 @@ def measure(bench: Bench) -> list[Measurement]:
             limit=15,
             floor=floor["median_ms"],
             floor_name="sqlite3 transaction",
-            note=f"median of {runs}; p95 {found['p95_ms']:.1f} ms, first {found['first_ms']:.0f} ms",
-        )
+            note=f"median of {runs}; first {found['first_ms']:.0f} ms",
+        ),
+        Measurement(what="the 95th percentile", value=found["p95_ms"], unit="ms"),
     ]

@@ -11,6 +11,7 @@ disk, which `cp -r` does not. "Again" is the median of three further runs of the
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -73,6 +74,13 @@ def _judged(
         if bench.peer is not None:
             found.append(Measurement(what=f"{bench.peer.name}: {words}", value=theirs, unit="s"))
     return found
+
+
+def _remarks(key: str, floors: Floors, theirs: float) -> Iterator[str]:
+    if key == "log":
+        yield f"cp -r {floors.copy_s:.2f} s, flushing it {floors.flush_s:.2f} s"
+    if PEER_RATIO * theirs > LIMITS_S[key]:
+        yield f"the limit is half of the peer's time, for {LIMITS_S[key]} s assume a quiet machine"
 
 
 def _make(folder: Path, files: int) -> None:

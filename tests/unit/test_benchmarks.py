@@ -97,7 +97,8 @@ def test_percentiles_are_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (0.01234, "0.0123"), (1.5, "1.50"), (99.4, "99.4"), (1234.5, "1,234")]
+    ("value", "text"),
+    [(0, "0"), (27, "27"), (0.01234, "0.0123"), (1.5, "1.50"), (99.4, "99.4"), (1234.5, "1,234")],
 )
 def test_numbers_are_shown_with_three_digits(value: float, text: str) -> None:
     assert shown(value) == text
@@ -131,7 +132,7 @@ def test_the_page_holds_the_newest_of_each_benchmark_in_order(tmp_path: Path) ->
     write_page(kept, path=page)
     text = page.read_text()
     assert text.index("## Import_Cost") < text.index("## Log_Call")
-    assert "| Log_Call: time | <= 1.30 x cp | 4.00 s | **no** | 2.00 x cp |" in text
+    assert "| Log_Call: time | <= 1.30 x cp | 4 s | **no** | 2 x cp |" in text
     assert "upper bounds" in text
 
 
