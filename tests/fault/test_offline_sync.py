@@ -190,7 +190,7 @@ def test_a_spool_that_cannot_be_read_is_kept_named_and_stops_no_other(
     weighbridge.init(project="p", id="next", mode="online").finish()
 
 
-def test_a_lost_segment_is_named_and_the_spool_kept() -> None:
+def test_a_lost_segment_is_named_and_what_follows_is_delivered(capsys: pytest.CaptureFixture[str]) -> None:
     folder = offline_run("one", 5)
     _, path = segments(folder)[0]
     rest = path.read_bytes()[HEADER_BYTES:]
@@ -198,5 +198,17 @@ def test_a_lost_segment_is_named_and_the_spool_kept() -> None:
     later = folder / spool.segment_name(1_000)
     later.write_bytes(spool.MAGIC + (1_000).to_bytes(8, "little") + rest)
     (one,) = sync()
-    assert one.error is not None and "misses bytes 0 to 1,000" in one.error
-    assert later.exists()
+    assert one.error is None
+    assert "1,000 bytes at offset 0" in capsys.readouterr().err
+    assert values("p/one") == list(range(5))
+    assert (folder.parent / "damaged" / folder.name).is_dir()
+
+
+def test_the_spool_of_a_deleted_run_is_set_aside_once(capsys: pytest.CaptureFixture[str]) -> None:
+    weighbridge.init(project="p", id="gone", mode="online").finish()
+    folder = offline_run("gone", 3)
+    weighbridge.Api().run("p/gone").delete()
+    (one,) = sync()
+    assert one.error is not None and "deleted" in one.error
+    assert sync() == []
+    assert (folder.parent / "damaged" / folder.name).is_dir()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from weighbridge.errors import DamagedRecord, StorageError, StorageFull
+from weighbridge.errors import DamagedRecord, SchemaTooNew, StorageError, StorageFull
 from weighbridge.sdk import spool
 from weighbridge.sdk.sender import has_owner
 from weighbridge.sdk.spool import KIND_ITEM, KIND_ROW, SpoolWriter, new_spool_id
@@ -125,18 +125,29 @@ def test_a_missing_segment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(spool, "SEGMENT_BYTES", 1_000)
     writer = write(tmp_path, [(KIND_ROW, b"x" * 100) for _ in range(50)])
     writer.release()
-    segments(writer.path)[1][1].unlink()
-    with pytest.raises(DamagedRecord, match="misses bytes"):
-        read_all(writer.path)
+    parts = segments(writer.path)
+    parts[1][1].unlink()
+    frames, gaps = read_all(writer.path)
+    assert gaps == [Gap(parts[1][0], parts[2][0])]
+    lost = (parts[2][0] - parts[1][0]) // (spool.FRAME_BYTES + 100)
+    assert len(frames) == 50 - lost
 
 
-def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+def test_a_segment_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     writer = write(tmp_path, [(KIND_ROW, b"x")])
     writer.release()
     path = segments(writer.path)[0][1]
-    path.write_bytes(b"NOTSPOOL" + path.read_bytes()[8:])
-    with pytest.raises(DamagedRecord, match="not a spool segment"):
+    path.write_bytes(b"WBSPOOL2" + path.read_bytes()[8:])
+    with pytest.raises(SchemaTooNew, match="version 2"):
         read_all(writer.path)
+
+
+def test_a_damaged_header_loses_no_frame(tmp_path: Path) -> None:
+    writer = write(tmp_path, [(KIND_ROW, b"x")])
+    writer.release()
+    path = segments(writer.path)[0][1]
+    path.write_bytes(bytes(HEADER_BYTES) + path.read_bytes()[HEADER_BYTES:])
+    assert read_all(writer.path) == ([(KIND_ROW, b"x")], [])
 
 
 def test_the_start_record_comes_back_and_damage_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from weighbridge.domain.run import RunRef
-from weighbridge.errors import WeighbridgeError
+from weighbridge.errors import Conflict, WeighbridgeError
 from weighbridge.sdk.client import Client
 from weighbridge.sdk.notices import notice
 from weighbridge.sdk.sender import GONE, Lease, Sender, has_owner, run_of
@@ -133,7 +133,11 @@ def ship_orphan(
     try:
         sender = Sender(folder, client.transport, say=notice)
         run_path = sender.run.path
-        sender.reload()
+        try:
+            sender.reload()
+        except Conflict as error:  # the run was deleted meanwhile
+            sender.set_aside(error)
+            return Synced(spool_id=folder.name, run_path=run_path, shipped_bytes=0, error=str(error))
         start, end = sender.offset, end_offset(folder)
         while sender.ship_block(is_final=True):
             if progress is not None:

@@ -148,6 +148,11 @@ class Sender:
         if not self.is_finished and not self._request.is_attached:
             self._transport.runs.close(self.run, self.spool_id, RunState.CRASHED)
 
+    def set_aside(self, error: WeighbridgeError) -> None:
+        """Keep the whole spool as evidence where nobody looks for work: its run takes nothing any more."""
+        self._pass_over("what was logged", error)
+        self.remove()
+
     def remove(self) -> None:
         """Delete the spool once all is shipped; one with damage is kept aside as evidence."""
         if (self.folder / DAMAGED).exists():

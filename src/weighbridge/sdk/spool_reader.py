@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from weighbridge.errors import DamagedRecord, StorageError
+from weighbridge.errors import DamagedRecord, SchemaTooNew, StorageError
 from weighbridge.sdk.spool import FRAME, FRAME_BYTES, FRAME_MAGIC, FRAME_MAX_BYTES, KIND_START, MAGIC, START
 
 HEADER_BYTES = len(MAGIC) + 8
@@ -83,13 +83,16 @@ class SpoolReader:
         """What comes next, advancing `offset` past it; None where nothing (whole) is there yet.
 
         is_final: nobody writes any more, so what stays unreadable at the end is a torn frame and is passed
-        over as a Gap. Raises DamagedRecord where a segment is missing or foreign, StorageError if it cannot
-        be read.
+        over as a Gap, as a missing segment is. Raises SchemaTooNew for a segment of a newer version,
+        StorageError if it cannot be read.
         """
         try:
             located = self._locate()
             if located is None:
                 return None
+            if isinstance(located, Gap):
+                self.offset = located.end
+                return located
             start, path, is_last = located
             return self._next(path, start, may_wait=is_last and not is_final)
         except OSError as error:
@@ -98,19 +101,15 @@ class SpoolReader:
                 hint="Check the folder's owner and mode, then run `weighbridge sync`.",
             ) from error
 
-    def _locate(self) -> tuple[int, Path, bool] | None:
-        """The segment that holds `offset`; steps over to the next where one is read to its end."""
+    def _locate(self) -> tuple[int, Path, bool] | Gap | None:
+        """The segment that holds `offset`, the next one where one is read to its end, or the Gap before it."""
         parts = segments(self.folder)
         for index, (start, path) in enumerate(parts):
             end = start + max(0, path.stat().st_size - HEADER_BYTES)
             if self.offset < start:
-                raise DamagedRecord(
-                    f"Spool {self.folder.name} misses bytes {self.offset:,} to {start:,}.",
-                    hint="They were deleted from disk before they were shipped.",
-                    details={"start": self.offset, "end": start},
-                )
+                return Gap(self.offset, start)
             if self.offset < end:
-                _check_header(path, start)
+                _check_version(path)
                 return start, path, index == len(parts) - 1
         return None
 
@@ -160,13 +159,16 @@ def _claimed_length(data: memoryview) -> int:
     return FRAME_BYTES + int(length) if magic == FRAME_MAGIC and length <= FRAME_MAX_BYTES else 0
 
 
-def _check_header(path: Path, start: int) -> None:
+def _check_version(path: Path) -> None:
+    """Refuse a segment that says it is of another version. Other damage to the header loses nothing: the file's
+    name tells its offset, and each frame has a checksum.
+    """
     with path.open("rb") as file:
-        head = file.read(HEADER_BYTES)
-    if head[: len(MAGIC)] != MAGIC or int.from_bytes(head[len(MAGIC) :], "little") != start:
-        raise DamagedRecord(
-            f"{path} is not a spool segment of this format.",
-            hint="It may be of a newer version of Weighbridge, or its first bytes are damaged.",
+        head = file.read(len(MAGIC))
+    if head != MAGIC and head[:-1] == MAGIC[:-1]:
+        raise SchemaTooNew(
+            f"{path} is a spool segment of version {head[-1:].decode('ascii', 'replace')}.",
+            hint="Upgrade weighbridge, then run: weighbridge sync. The spool is kept as it is.",
             details={"path": str(path)},
         )
 
