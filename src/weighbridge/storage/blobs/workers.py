@@ -11,7 +11,7 @@ from weighbridge.services.ports.blobs import Progress
 from weighbridge.storage.blobs.copying import Clone, Pipeline
 
 WORKERS_MAX: Final = 2
-"""Workers of one call. Each may own one hashing thread and 1 MiB of buffers: 4 threads and 4 MiB at most."""
+"""Workers of one call. Each may own one hashing thread and 2 MiB of buffers: 4 threads and 6 MiB at most."""
 
 
 class Workers:
