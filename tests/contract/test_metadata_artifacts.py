@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from weighbridge.domain.artifact import CollectionKind
@@ -283,7 +284,7 @@ def test_an_evaluation_of_one_run_and_version_is_replaced(store: Backend) -> Non
             run_pk=store.run(tx, "one"),
             version_id=place.version_id,
             verdict="failed",
-            report=store.evaluations.encode({"a": [1, None]}),
+            report=store.evaluations.encode(msgspec.Raw(b'{"a": [1, null]}')),
             scorer="s",
             evaluated_at=1.0,
         )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -31,7 +30,21 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def request(run: RunRef, version_id: int, *, verdict: str = "passed", at: float = 0.0) -> RecordEvaluation:
-    return RecordEvaluation(run=run, version_id=version_id, verdict=verdict, report={}, evaluated_at=at)
+    return RecordEvaluation(
+        run=run, version_id=version_id, verdict=verdict, report=msgspec.Raw(b"{}"), evaluated_at=at
+    )
+
+
+def raw(report: Mapping[str, object]) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(report))
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b'{"a": NaN}', b"3", b'{"a": "\xff"}'])
+def test_record_refuses_what_is_no_json_object(world: World, text: bytes) -> None:
+    run, version = world.run("score"), world.log("Digits", "a")
+    asked = msgspec.structs.replace(request(run, version.version_id), report=msgspec.Raw(text))
+    with pytest.raises(InvalidInput, match="no JSON object"):
+        world.evaluations.record(ANN, asked)
 
 
 def test_record_refuses_unknown_things_and_verdicts(world: World) -> None:
@@ -56,18 +69,18 @@ def test_record_refuses_a_report_past_its_bound(world: World) -> None:
     fits = "x" * (REPORT_MAX_BYTES - len('{"a":""}'))
     asked = request(run, version.version_id)
     with pytest.raises(LimitExceeded, match="33,554,433 bytes"):
-        world.evaluations.record(ANN, msgspec.structs.replace(asked, report={"a": fits + "x"}))
+        world.evaluations.record(ANN, msgspec.structs.replace(asked, report=raw({"a": fits + "x"})))
     assert world.evaluations.list_for_run(ANN, run) == ()
-    world.evaluations.record(ANN, msgspec.structs.replace(asked, report={"a": fits}))
+    world.evaluations.record(ANN, msgspec.structs.replace(asked, report=raw({"a": fits})))
 
 
 def test_a_report_comes_back_with_its_nan_and_infinities(world: World) -> None:
     run, version = world.run("score"), world.log("Digits", "a")
-    report = {"a": math.nan, "b": [math.inf, -math.inf, None, "NaN"]}
-    asked = msgspec.structs.replace(request(run, version.version_id), report=report, scorer="score:main")
+    report = {"a": {"$float": "nan"}, "b": [{"$float": "-inf"}, None, "NaN", 1e300]}
+    asked = msgspec.structs.replace(request(run, version.version_id), report=raw(report), scorer="score:main")
     made = world.evaluations.record(ANN, asked)
     found = world.evaluations.get(ANN, made.evaluation_id)
-    assert math.isnan(found.report["a"]) and found.report["b"] == report["b"]
+    assert found.report == report
     assert (found.scorer, found.version_path, found.run) == ("score:main", "ann/digits/Digits:v0", run)
     assert found.evaluated_at == world.clock.at
 

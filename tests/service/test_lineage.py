@@ -154,7 +154,10 @@ def test_the_verdict_is_on_the_versions_node(world: World) -> None:
     world.evaluations.record(
         ANN,
         RecordEvaluation(
-            run=story.evaluation, version_id=story.model.version_id, verdict="failed", report={}
+            run=story.evaluation,
+            version_id=story.model.version_id,
+            verdict="failed",
+            report=msgspec.Raw(b"{}"),
         ),
     )
     nodes = {node.path: node for node in read(world, story.training).nodes}

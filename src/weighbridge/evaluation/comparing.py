@@ -1,6 +1,4 @@
-"""One model version beside another: metric deltas, and paired bootstrap intervals where both have
-per-example rows.
-"""
+"""One model version beside another: metric deltas, and bootstrap intervals where both have per-example rows."""
 
 from __future__ import annotations
 
@@ -73,9 +71,7 @@ def scored_before(
     scorer: ScorerIdentity,
     dataset_digests: set[str],
 ) -> Scored | None:
-    """What an earlier evaluation measured of a version with the same scorer code on the same data; None if
-    none did.
-    """
+    """What an earlier evaluation with the same scorer code and data measured of a version, if one did."""
     if not scorer.digest:
         return None
     transport = reader.transport

@@ -129,9 +129,10 @@ def _evaluate(model: str | Artifact, plan: Plan, options: dict[str, Any]) -> Eva
     producer = producer_of(client_for(chosen).transport, artifact.record)
     if options.get("project") is None:
         options["project"] = _project_for(artifact, producer, chosen)
+    other = _resolve_against(artifact, plan, project=options["project"], chosen=chosen)
     options |= {"job_type": JOB_TYPE, "reinit": "create_new", "settings": chosen}
     with init(**options) as run:
-        return _judge(run, artifact, producer, plan)
+        return _judge(run, artifact, producer, plan, other=other)
 
 
 def _checked(checks: Sequence[str]) -> tuple[str, ...]:
@@ -164,7 +165,33 @@ def _project_for(artifact: Artifact, producer: RunRecord | None, chosen: Setting
     return chosen.project if is_registry(artifact.record.source_project) else artifact.record.source_project
 
 
-def _judge(run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan) -> EvaluationReport:
+def _resolve_against(
+    artifact: Artifact, plan: Plan, *, project: str, chosen: Settings
+) -> Artifact | None:
+    """The version to compare with, before anything is scored: a typing error must not cost a scoring."""
+    if plan.against is None:
+        return None
+    record, path = artifact.record, plan.against
+    if _is_alias(path):
+        path = f"{record.entity}/{record.project}/{record.collection}:{path}"
+    reader = Reader(client_for(chosen))
+    other = reader.resolve(reader.place(path, entity=None, project=project))
+    if other.record.version_id == record.version_id:
+        raise InvalidInput(
+            f"{record.path} already is {plan.against}; a version cannot be compared with itself.",
+            hint="Name another version, or leave `against` out.",
+        )
+    return other
+
+
+def _is_alias(against: str) -> bool:
+    """Whether it names an alias of the judged version's own collection, not a path."""
+    return "/" not in against and ":" not in against
+
+
+def _judge(
+    run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan, *, other: Artifact | None
+) -> EvaluationReport:
     transport, started_at = transport_of(run), time.time()
     version = artifact.record
     used = run.use_artifact(artifact)
@@ -181,11 +208,9 @@ def _judge(run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan)
         if plan.safe_files:
             checks.append(check_files(model_dir))
         comparison = None
-        if plan.against is not None:
+        if other is not None:
             candidate = Scored(fresh, result.rows)  # type: ignore[arg-type]  # as above
-            comparison, more = _against(
-                run, transport, artifact, producer, plan, candidate, data_dirs, pinned
-            )
+            comparison, more = _against(run, transport, other, producer, plan, candidate, data_dirs, pinned)
             checks.extend(more)
     judged = hold_claims(
         transport,
@@ -224,7 +249,7 @@ def _pin(
 ) -> list[tuple[Artifact, PinnedDataset]]:
     """Use the dataset versions the producer used, but where another one was asked for."""
     inputs = transport.lineage.inputs(producer.ref) if producer is not None else ()
-    theirs = {v.source_collection: v for v in inputs if v.type != MODEL}
+    theirs = _named(inputs)
     ours = {parse_artifact_path(path).collection: path for path in plan.datasets}
     pinned = []
     for name in dict.fromkeys([*theirs, *ours]):
@@ -233,8 +258,31 @@ def _pin(
         if name in ours and used_by_producer is not None and "/" not in path:
             path = f"{used_by_producer.source_entity}/{used_by_producer.source_project}/{path}"
         artifact = run.use_artifact(path)
-        pinned.append((artifact, _pinned(artifact.record, used_by_producer)))
+        pinned.append((artifact, _pinned(name, artifact.record, used_by_producer)))
     return pinned
+
+
+def _named(inputs: Sequence[VersionRecord]) -> dict[str, VersionRecord]:
+    """The producer's datasets by the name the scorer gets them under: the collection's. Of several versions of one
+    name the one used last has it, and each other is called by its own, such as `points:v0`.
+    """
+    named: dict[str, VersionRecord] = {}
+    for version in inputs:
+        if version.type == MODEL:
+            continue
+        name = version.source_collection
+        earlier = named.get(name)
+        named[name] = version
+        if earlier is None or earlier.version_id == version.version_id:
+            continue
+        own = f"{name}:{earlier.source_version}"
+        own = earlier.source_path if own in named else own
+        named[own] = earlier
+        warn(
+            f"the producer used several versions of dataset {name}: the scorer gets {version.source_path} "
+            f"as {name!r} and {earlier.source_path} as {own!r}."
+        )
+    return named
 
 
 def _on_the_same_data(judged: Judged, pinned: Sequence[tuple[Artifact, PinnedDataset]]) -> Judged:
@@ -251,7 +299,7 @@ def _on_the_same_data(judged: Judged, pinned: Sequence[tuple[Artifact, PinnedDat
     return msgspec.structs.replace(judged, check=check)
 
 
-def _pinned(version: VersionRecord, used_by_producer: VersionRecord | None) -> PinnedDataset:
+def _pinned(name: str, version: VersionRecord, used_by_producer: VersionRecord | None) -> PinnedDataset:
     same = used_by_producer is not None and used_by_producer.digest == version.digest
     note = ""
     if used_by_producer is None:
@@ -260,7 +308,7 @@ def _pinned(version: VersionRecord, used_by_producer: VersionRecord | None) -> P
         note = f"{REPLACED}{used_by_producer.source_version}"
     if note:
         warn(f"dataset {version.source_collection}: evaluating on {version.source_version}, but {note}.")
-    return PinnedDataset(version.source_collection, version.source_version, version.digest, same, note)
+    return PinnedDataset(name, version.source_version, version.digest, same, note)
 
 
 def _download(
@@ -276,36 +324,22 @@ def _download(
 def _against(
     run: Run,
     transport: Transport,
-    artifact: Artifact,
+    other: Artifact,
     producer: RunRecord | None,
     plan: Plan,
     candidate: Scored,
     data_dirs: Mapping[str, Path],
     pinned: Sequence[tuple[Artifact, PinnedDataset]],
 ) -> tuple[Comparison, list[CheckResult]]:
-    """Compare with another version: as measured before with the same scorer and data, else scored here and
-    now.
-    """
+    """Compare with another version: as measured before with the same scorer and data, else scored now."""
     assert plan.against is not None
-    is_alias = "/" not in plan.against and ":" not in plan.against
-    record = artifact.record
-    path = (
-        f"{record.entity}/{record.project}/{record.collection}:{plan.against}" if is_alias else plan.against
-    )
     reader = Reader(run._client)
-    other = reader.resolve(reader.place(path, entity=None, project=run.project))
-    if other.record.version_id == record.version_id:
-        raise InvalidInput(
-            f"{record.path} already is {plan.against}; a version cannot be compared with itself.",
-            hint="Name another version, or leave `against` out.",
-        )
     digests = {data.digest for _, data in pinned}
     baseline = scored_before(reader, other.record, scorer=plan.scorer.identity, dataset_digests=digests)
     if baseline is None:
         baseline = _score_baseline(run, transport, other, plan, data_dirs)
-    comparison = compare(
-        candidate, baseline, other.record, alias=plan.against if is_alias else None, producer=producer
-    )
+    alias = plan.against if _is_alias(plan.against) else None
+    comparison = compare(candidate, baseline, other.record, alias=alias, producer=producer)
     return comparison, check_no_regression(comparison)
 
 

@@ -1,6 +1,4 @@
-"""`run.reproduce()`: hold what a producer claimed against what was measured now, explain, and store the
-verdict.
-"""
+"""`run.reproduce()`: hold a producer's claims against what was measured now, explain, store the verdict."""
 
 from __future__ import annotations
 
@@ -25,7 +23,6 @@ from weighbridge.domain.evaluation import (
     Verdict,
     judge,
 )
-from weighbridge.domain.exact_json import to_plain
 from weighbridge.domain.reproduction import (
     Overrides,
     check_reproduces,
@@ -203,9 +200,7 @@ def hold_claims(
     per_metric: Overrides | None,
     source: ClaimsFrom,
 ) -> Judged:
-    """Compare each claim with its measurement. Without a producer there is nothing claimed, and the check
-    says so.
-    """
+    """Compare each claim with its measurement; without a producer nothing is claimed, and the check says so."""
     is_known = producer is not None and not producer.is_deleted
     claims = claims_of(transport, producer, version, source=source) if is_known and producer else []
     if not claims:
@@ -295,18 +290,11 @@ def store_report(run: Run, report: EvaluationReport, version: VersionRecord | No
             run=run.ref,
             version_id=version.version_id,
             verdict=str(report.verdict),
-            report=stored_form(report),
+            report=msgspec.Raw(report.to_json().encode()),
             scorer=f"{report.scorer.file}:{report.scorer.function}" if report.scorer else "",
             evaluated_at=report.finished_at or time.time(),
         )
     )
-
-
-def stored_form(report: EvaluationReport) -> dict[str, Any]:
-    """The report as plain JSON values, from which `domain.exact_json.from_plain` makes it again."""
-    plain_report = to_plain(report)
-    assert isinstance(plain_report, dict)
-    return plain_report
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, object]:

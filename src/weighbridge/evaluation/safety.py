@@ -1,6 +1,4 @@
-"""Looks at the first bytes of a model's files, for the rule that none may run code. The rule itself is in
-the domain.
-"""
+"""Looks at the first bytes of a model's files; the rule that none may run code is in domain/safe_files.py."""
 
 from __future__ import annotations
 

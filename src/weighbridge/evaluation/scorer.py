@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -58,18 +59,16 @@ class LoadedScorer:
     def score(
         self, model: Path, datasets: Mapping[str, Path], config: Mapping[str, Any], *, run: Run
     ) -> ScorerResult:
-        """Call the scorer; metrics come back as plain values. Raises InvalidScorer naming function and
-        problem.
-        """
+        """Call the scorer; metrics come back as plain values. InvalidScorer names function and problem."""
         name = f"{self.identity.file}:{self.identity.function}"
         try:
             extra = {"run": run} if self._wants_run else {}
             answer = self._function(model, datasets, config, **extra)
         except WeighbridgeError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit(0) in a scorer must not end as "passed"
             raise InvalidScorer(
-                f"Scorer {name} raised {type(error).__name__}: {error}",
+                f"Scorer {name} raised {type(error).__name__}: {error}{_place_of(error, self.identity.file)}",
                 hint="Run it by hand on the downloaded model and datasets.",
                 details={"scorer": name, "error": type(error).__name__},
             ) from error
@@ -161,14 +160,24 @@ def _load_module(path: Path) -> ModuleType:
     sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends in sys.exit() must not end as "passed"
         raise InvalidScorer(
-            f"Scorer file {path} cannot be imported: {type(error).__name__}: {error}",
+            f"Scorer file {path} cannot be imported: {type(error).__name__}: {error}{_place_of(error, path)}",
             hint="Run `python` on it by itself; packages it needs must be installed here.",
         ) from error
     finally:
         sys.path.remove(folder)
     return module
+
+
+def _place_of(error: BaseException, file: str | Path) -> str:
+    """Where in the scorer's file it went wrong, or where it did if the file does not appear; begins with a space."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is ours
+    own = [frame for frame in frames if Path(frame.filename).name == Path(file).name]
+    if not (own or frames):
+        return ""
+    last = (own or frames)[-1]
+    return f" (line {last.lineno} of {Path(last.filename).name}, in {last.name})"
 
 
 def _identity_of(function: Callable[..., object]) -> ScorerIdentity:

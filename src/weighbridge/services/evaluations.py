@@ -67,7 +67,7 @@ class EvaluationsService:
             version_id=version.version_id,
             version_path=version.path,
             verdict=request.verdict,
-            report=request.report,
+            report={},
             scorer=request.scorer,
             evaluated_at=new.evaluated_at,
         )

@@ -16,14 +16,14 @@ class RecordEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     run: RunRef
     version_id: int
     verdict: str
-    report: dict[str, Any]
-    """domain.evaluation's report as plain JSON values, at most 32 MiB encoded."""
+    report: msgspec.Raw
+    """domain.evaluation's report as a JSON object, in the form of domain.exact_json; at most 32 MiB."""
     scorer: str = ""
     evaluated_at: float = 0.0
 
 
 class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored evaluation."""
+    """A stored evaluation. `report` is left empty in the answer to `record`, whose caller has it."""
 
     evaluation_id: int
     run: RunRef

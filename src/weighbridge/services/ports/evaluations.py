@@ -40,7 +40,7 @@ class StoredEvaluation(msgspec.Struct, frozen=True, kw_only=True):
 class EvaluationStore(Protocol):
     """Keeps evaluations."""
 
-    def encode(self, report: dict[str, Any]) -> str:
+    def encode(self, report: msgspec.Raw) -> str:
         """A report as the text that is stored. Raises InvalidInput, LimitExceeded past REPORT_MAX_BYTES."""
         ...
 

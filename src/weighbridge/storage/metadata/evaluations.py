@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from weighbridge.domain.run import RunRef
-from weighbridge.errors import LimitExceeded
+from weighbridge.errors import InvalidInput, LimitExceeded
 from weighbridge.services.ports.evaluations import REPORT_MAX_BYTES, NewEvaluation, StoredEvaluation
 from weighbridge.services.ports.transaction import Transaction
 from weighbridge.storage.metadata import jsontext
@@ -70,17 +71,23 @@ _OF_RUN: Final = _NEWEST_FIRST.where(evaluations.c.run_pk == bindparam("run"))
 class SqlEvaluationStore:
     """EvaluationStore over the `evaluations` table."""
 
-    def encode(self, report: dict[str, Any]) -> str:
-        """A report as text, NaN and infinities kept."""
-        text = jsontext.dumps(report)
-        size_bytes = len(text) if text.isascii() else len(text.encode("utf-8"))
+    def encode(self, report: msgspec.Raw) -> str:
+        """A report as text. Raises InvalidInput for what is no JSON object, LimitExceeded past 32 MiB."""
+        size_bytes = len(memoryview(report))
         if size_bytes > REPORT_MAX_BYTES:
             raise LimitExceeded(
                 f"An evaluation report has {size_bytes:,} bytes; at most {REPORT_MAX_BYTES:,} are stored.",
                 hint="Log the per-example rows as an artifact of the evaluation run instead.",
                 details={"size_bytes": size_bytes, "limit_bytes": REPORT_MAX_BYTES},
             )
-        return text
+        try:
+            msgspec.json.decode(report, type=dict[str, msgspec.Raw])
+            return bytes(report).decode("utf-8")
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidInput(
+                f"An evaluation report is no JSON object: {error}.",
+                hint="Send what domain.exact_json writes; NaN and infinities are marked there.",
+            ) from error
 
     def put(self, tx: Transaction, new: NewEvaluation) -> tuple[int, bool]:
         """Store an evaluation; an earlier one of the same run and version keeps its id."""
