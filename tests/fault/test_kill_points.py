@@ -1,6 +1,4 @@
-"""`kill -9` at chosen moments of shipping, of finishing and of adopting: nothing is lost, nothing stands
-twice.
-"""
+"""`kill -9` at chosen moments of shipping, finishing and adopting: nothing is lost, nothing stands twice."""
 
 from __future__ import annotations
 

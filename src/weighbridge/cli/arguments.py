@@ -68,8 +68,11 @@ def _command(
     epilog: str = "",
     is_judging: bool = False,
 ) -> argparse.ArgumentParser:
-    """Add a command. is_judging: exit code 1 is kept for its verdict, so that no error gives it, and
-    --json may name a file, as pipelines want both the report and the words."""
+    """Add a command.
+
+    is_judging: exit code 1 is kept for its verdict, so that no error gives it, and --json may name a file, as
+    pipelines want both the report and the words.
+    """
     parser = commands.add_parser(
         name,
         help=help,

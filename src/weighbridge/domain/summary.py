@@ -20,9 +20,7 @@ KINDS = frozenset({"min", "max", "mean", "best", "last", "first", "none", "copy"
 
 
 class ColumnFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a chunk knows of one metric without its values. Numeric facts leave NaN out; None if there are
-    none.
-    """
+    """What a chunk knows of one metric without its values. Numeric facts leave NaN out, or are None."""
 
     last: Any
     count: int

@@ -1,5 +1,4 @@
-"""Finds spools that lie in a home and ships them: those of dead processes by themselves, offline ones by
-`sync`.
+"""Ships spools that lie in a home: those of dead processes by themselves, offline ones by `sync`.
 
 One mechanism for crash recovery, offline runs and late shipping. It never touches a spool whose writer is
 alive.
@@ -152,9 +151,7 @@ def ship_orphan(
 
 
 def _clear_leftovers(spool_dir: Path) -> None:
-    """Delete folders of writers that died before their spool was visible, in which nothing was logged yet,
-    and of spools that were stored by somebody who died while deleting them.
-    """
+    """Delete what dead processes left: spools that never became visible, and stored ones half deleted."""
     import shutil
 
     try:

@@ -1,5 +1,4 @@
-"""`Artifact`: a draft one adds files to, and after it was logged a stored version one downloads, checks and
-follows.
+"""`Artifact`: a draft one adds files to, then a stored version one downloads, checks and follows.
 
 One class for both, as in W&B. How it is stored stands in `artifact_logging`; this module asks the transport
 only about a version that is stored. It must not import what reads runs: its host makes those objects.
@@ -283,9 +282,7 @@ class Artifact(ArtifactLifecycle):
         return str(target)
 
     def checkout(self, root: str | os.PathLike[str] | None = None) -> str:
-        """Make a folder hold exactly this version: `download()`, then delete everything else in it; return
-        it.
-        """
+        """Make a folder hold exactly this version, by deleting whatever else is in it; return it."""
         from weighbridge.sdk.download import remove_extra
 
         target = self._root(root)
@@ -300,9 +297,7 @@ class Artifact(ArtifactLifecycle):
         verify(self.manifest.entries, self._root(root))
 
     def file(self, root: str | os.PathLike[str] | None = None) -> str:
-        """Fetch the only file of a version that has one; return its path. Raises UsageError where there are
-        more.
-        """
+        """Fetch the only file of a version; return its path. Raises UsageError where there are more."""
         entries = self.manifest.entries
         if len(entries) != 1:
             raise UsageError(
@@ -314,9 +309,7 @@ class Artifact(ArtifactLifecycle):
     # --- the stored version ---
 
     def link(self, target_path: str, aliases: Sequence[str] | None = None) -> Artifact:
-        """Place the version in a registry collection, such as `model-registry/Digits`; the version seen
-        there.
-        """
+        """Place the version in a registry collection, as `model-registry/Digits`; it as seen there."""
         record = self._stored("version to link")
         if self._host is None:
             return self
@@ -383,9 +376,7 @@ class Artifact(ArtifactLifecycle):
         return host.artifact(host.client.transport.artifacts.get(record.version_id))
 
     def usage(self) -> str:
-        """Python that fetches this version in a run, ready to copy; by the alias it was asked for, else by
-        `vN`.
-        """
+        """Python that fetches this version, ready to copy; by the alias it was asked for, else by `vN`."""
         record = self._stored("address")
         return usage_code(
             f"{record.entity}/{record.project}/{record.collection}:{self._asked_for or record.version}",

@@ -32,9 +32,7 @@ read.
 
 
 def look(path: str) -> TreeFile:
-    """A regular file (through symbolic links) as it stands now. Raises SourceChanged (not there),
-    InvalidInput.
-    """
+    """A regular file, through links, as it stands now. Raises SourceChanged (not there), InvalidInput."""
     try:
         found = os.stat(path)
     except FileNotFoundError as error:
@@ -99,9 +97,7 @@ class Draft:
         self._add_source(check_entry_path(name), look(str(staged)), overwrite=overwrite)
 
     def add_dir(self, root: Path, prefix: str, *, is_private_copy: bool, overwrite: bool) -> int:
-        """Add every file below a folder, under `prefix`; how many. Links that lead out of the folder are
-        refused.
-        """
+        """Add every file below a folder, under `prefix`; how many. Links out of the folder are refused."""
         files = walk(root, prefix=prefix).files
         for file in files:
             source = look(str(self.staging.copy(Path(file.path)))) if is_private_copy else file

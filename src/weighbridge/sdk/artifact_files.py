@@ -48,9 +48,7 @@ class ArtifactEntry:
 
     @property
     def digest(self) -> str:
-        """BLAKE3 of the bytes (of a draft's file, read for it); of a reference, what was recorded, perhaps
-        nothing.
-        """
+        """BLAKE3 of the bytes, which are read for it in a draft; of a reference what was recorded, or ""."""
         if callable(self._digest):
             self._digest = self._digest()
         return self._digest
@@ -62,9 +60,7 @@ class ArtifactEntry:
         return self.ref
 
     def renamed(self, path: str) -> ManifestEntry:
-        """The same content under another path, for a draft. Raises UsageError where the digest is not known
-        yet.
-        """
+        """The same content under another path, for a draft. Raises UsageError for a file not stored yet."""
         if self.local_path is not None:
             raise UsageError(
                 f"{self.path!r} belongs to a draft.", hint="Add the file itself with add_file()."

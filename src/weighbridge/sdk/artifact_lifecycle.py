@@ -1,6 +1,4 @@
-"""How an artifact becomes a stored version, and what may change of one afterwards. It never touches a local
-file.
-"""
+"""How an artifact becomes a stored version, and what may change afterwards. It touches no local file."""
 
 from __future__ import annotations
 
@@ -118,9 +116,7 @@ class ArtifactLifecycle(ArtifactIdentity):
             time.sleep(min(WAIT_POLL_S, left_s))
 
     def delete(self, delete_aliases: bool = False) -> None:
-        """Delete the version, refused while it has aliases unless `delete_aliases`; a link is only taken
-        away.
-        """
+        """Delete the version, refused while it has aliases unless `delete_aliases`; of a link, only the link."""
         record = self._stored("stored version")
         if record.is_link:
             self.unlink()
@@ -130,9 +126,7 @@ class ArtifactLifecycle(ArtifactIdentity):
             self._host.client.transport.artifacts.delete(request)
 
     def unlink(self) -> None:
-        """Take the version out of the registry collection it was reached through. Raises UsageError on a
-        source.
-        """
+        """Take the version out of the registry collection it was reached by. Raises UsageError on a source."""
         record = self._stored("link")
         if not record.is_link:
             raise UsageError(

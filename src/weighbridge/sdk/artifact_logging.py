@@ -46,9 +46,7 @@ def log_request(
     history_step: int | None = None,
     used_by_run: bool = False,
 ) -> LogArtifact:
-    """The request but for its manifest; everything that can be checked without the store is. Raises
-    InvalidName.
-    """
+    """The request but for its manifest, checked as far as goes without the store. Raises InvalidName."""
     is_new = artifact.id is None
     own = artifact.aliases if is_new else []
     return LogArtifact(
@@ -71,9 +69,7 @@ def log_request(
 
 
 def store_files(artifact: Artifact, request: LogArtifact, client: Client) -> Manifest:
-    """Put the files of a draft into the blob store; the manifest. Raises SourceChanged, StorageFull,
-    StorageError.
-    """
+    """Put a draft's files into the blob store; the manifest. Raises SourceChanged, StorageFull, StorageError."""
     draft = artifact.draft
     if draft is None:
         return artifact.manifest

@@ -1,5 +1,4 @@
-"""What the runs and readers of one process share: settings, the transport, the local blob store, the digest
-cache.
+"""What the runs and readers of one process share: settings, the transport, the digest cache.
 
 One Client per home and process; a forked child opens its own, because database connections must not cross a
 fork. It must not hold run state.

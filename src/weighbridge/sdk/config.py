@@ -12,8 +12,7 @@ Changed = Callable[[dict[str, Any]], None]
 
 
 class Config(MutableMapping[str, Any]):
-    """Nested plain values. A key that has a value keeps it unless `allow_val_change=True` is passed to
-    `update`.
+    """Nested plain values. A key keeps its value unless `update` is passed `allow_val_change=True`.
 
     That is W&B's rule: a config that changes half-way through a run describes neither half. Notebooks are
     exempt there and here, since cells are run again.

@@ -70,8 +70,7 @@ class LocalFile(Protocol):
 
 
 def settle_s(files: Iterable[LocalFile], *, now_ns: int) -> float:
-    """Seconds to wait before reading so that every file written just now can be remembered; about 0.02 at
-    most.
+    """Seconds to wait before reading, so that files written just now can be remembered; at most 0.02.
 
     A file on coarse timestamps, or with one in the future, isn't waited for.
     """

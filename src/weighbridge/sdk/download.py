@@ -1,6 +1,4 @@
-"""Brings the files of a stored version into a folder, checked, and checks them again later. It knows no
-names of versions.
-"""
+"""Brings the files of a version into a folder, checked, and checks them again. It knows no version's name."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ def fetch(entries: Sequence[ManifestEntry], root: Path, client: Client) -> None:
 
 
 def verify(entries: Sequence[ManifestEntry], root: Path) -> None:
-    """Hash every file below `root` again. Raises DigestMismatch naming the first that is missing, different
-    or extra.
-    """
+    """Hash every file below `root` again. DigestMismatch names the first that is missing, different or extra."""
     for entry in entries:
         target = root / entry.path
         if not entry.digest or (entry.ref is not None and not target.exists()):
@@ -75,9 +71,7 @@ def extra_files(entries: Iterable[ManifestEntry], root: Path) -> Iterator[Path]:
 
 
 def remove_extra(entries: Sequence[ManifestEntry], root: Path) -> None:
-    """Delete what no entry names, and folders left empty. Links are deleted, never followed. Raises
-    UsageError.
-    """
+    """Delete what no entry names, and empty folders. Links are deleted, never followed. Raises UsageError."""
     resolved = root.resolve()
     home = Path.home().resolve()
     if resolved in (home, *home.parents):

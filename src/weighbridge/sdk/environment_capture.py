@@ -1,5 +1,4 @@
-"""When a run's environment is captured: whole at init, and again at the end for what a script sets after
-init.
+"""When a run's environment is captured: whole at init, and at the end what a script sets after that.
 
 Seeds are set and frameworks imported after `init()` as often as before it, so the last word is the end's.
 """

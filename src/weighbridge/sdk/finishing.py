@@ -1,5 +1,4 @@
-"""The end of a run: the process that ran it ships what is left by itself, within a time limit, and says how
-it went.
+"""The end of a run: its own process ships what is left, within a time limit, and says how it went.
 
 A short run therefore never needs the shipper process. What cannot be shipped in time stays in the spool,
 for the shipper, the next process that opens the home, or `weighbridge sync`.
@@ -30,8 +29,7 @@ RETRY_S = 0.1
 def ship_rest(
     client: Client, folder: Path, *, timeout_s: float, is_final: bool, blocks_max: int | None = None
 ) -> bool:
-    """Ship what a spool still holds; True once nothing is left. The spool is deleted when `is_final` and
-    all is shipped.
+    """Ship what a spool still holds; True once nothing is left, and then an `is_final` spool is deleted.
 
     Waits for whoever holds the lease, and tries again after errors that may pass, until `timeout_s` has
     gone by. Raises the last error of the transport, or nothing.

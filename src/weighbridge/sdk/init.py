@@ -1,6 +1,4 @@
-"""`init()`: open a run, with W&B's signature. It decides ids, resuming and modes; the run itself is
-`sdk.run`.
-"""
+"""`init()`: open a run, with W&B's signature. It decides ids, resuming and modes; the run is `sdk.run`."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ from weighbridge.sdk.adopt import adopt_run
 from weighbridge.sdk.client import Client, client_for
 from weighbridge.sdk.config import plain_mapping
 from weighbridge.sdk.notices import notice, set_level, warn, warn_once
-from weighbridge.sdk.run import Run, attach_run, open_runs
+from weighbridge.sdk.run import Run, attach_run, in_notebook, open_runs
 from weighbridge.sdk.spool import new_spool_id
 from weighbridge.sdk.values import plain
 from weighbridge.settings import Settings, resolve
@@ -83,7 +81,7 @@ def init(
         allow_val_change: Let config values change without being asked for each time.
         group, job_type: Set of runs it belongs to; its role (`train`, `evaluation`).
         mode: online (ship as it logs), offline (keep for `weighbridge sync`), disabled (record nothing).
-        reinit: With a run open: `return_previous` (default), `finish_previous` or `create_new`.
+        reinit: With a run open: `return_previous` (default), `finish_previous` (in a notebook) or `create_new`.
         resume, settings: allow, must, never or auto; Settings or a dict of them.
         **later: W&B's other arguments, which have no effect; that is said.
 
@@ -101,9 +99,11 @@ def init(
     ways = {"mode": mode, "resume": "auto" if resume is True else resume or None}
     chosen = _settings(settings, labels | place | ways)
     set_level("silent" if chosen.silent else "quiet" if chosen.quiet else "normal")
+    values = _config(config, config_include_keys, config_exclude_keys)
     if (previous := _previous(reinit)) is not None:
+        _warn_of_ignored(previous, labels | place, values)
         return previous
-    start = _start_record(chosen, _config(config, config_include_keys, config_exclude_keys))
+    start = _start_record(chosen, values)
     run = _open(client_for(chosen), chosen, start)
     if allow_val_change:
         run.config.allow_changes()
@@ -139,11 +139,39 @@ def _previous(reinit: bool | str | None) -> Run | None:
     runs = open_runs()
     if not runs or reinit == "create_new":
         return None
-    if reinit in (True, "finish_previous"):
+    if reinit in (True, "finish_previous") or (reinit in (None, "default") and in_notebook()):
         for run in runs:
             run.finish()
         return None
     return runs[-1]
+
+
+def _warn_of_ignored(previous: Run, asked: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Say which arguments the open run does not have: an evaluation logged into a training run is no small thing."""
+    start = previous._start
+    has = {
+        "entity": start.run.entity,
+        "project": start.run.project,
+        "run_id": start.run.run_id,
+        "name": previous.name,
+        "notes": previous.notes,
+        "tags": tuple(previous.tags),
+        "group": previous.group,
+        "job_type": previous.job_type,
+    }
+    ignored = [
+        "id" if name == "run_id" else name
+        for name, value in asked.items()
+        if value is not None and name in has and value != has[name]
+    ]
+    open_config = previous.config.as_dict()
+    if any(key not in open_config or open_config[key] != value for key, value in config.items()):
+        ignored.append("config")
+    if ignored:
+        warn(
+            f"run {previous.name} ({previous.path}) is still open, so init() returned it and {', '.join(ignored)} "
+            "had no effect. Finish it first, or pass reinit='finish_previous' or 'create_new'."
+        )
 
 
 def _config(config: object, include: Sequence[str] | None, exclude: Sequence[str] | None) -> dict[str, Any]:

@@ -28,9 +28,7 @@ def parse_target(target_path: str, *, entity: str, organization: str) -> Place:
 
 
 def check_aliases(aliases: Sequence[str] | str | None) -> tuple[str, ...]:
-    """Aliases as a tuple, each allowed and once; `latest` is left out, since the system moves it. Raises
-    InvalidName.
-    """
+    """Aliases as a tuple, each allowed and once, without `latest`, which the system moves. Raises InvalidName."""
     return tuple(alias for alias in _once(aliases, "aliases", ALIASES_MAX) if check_alias(alias) != LATEST)
 
 

@@ -1,6 +1,4 @@
-"""What the client says to the person at the terminal: on stderr, prefixed, and never twice where once is
-enough.
-"""
+"""What the client says to the person at the terminal: on stderr, prefixed, once where once is enough."""
 
 from __future__ import annotations
 

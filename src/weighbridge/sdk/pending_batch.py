@@ -1,6 +1,4 @@
-"""The items of a batch under way: rows gathered into chunks, summary settings folded together. It sends
-nothing.
-"""
+"""The items of a batch under way: rows gathered into chunks, summary changes folded. It sends nothing."""
 
 from __future__ import annotations
 

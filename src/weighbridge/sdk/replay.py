@@ -1,6 +1,4 @@
-"""Carries out artifact intents found in a spool. It must hold no state: the same item may come any number
-of times.
-"""
+"""Carries out artifact intents found in a spool. It holds no state: an item may come any number of times."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ if TYPE_CHECKING:
 
 
 def replay(item: ArtifactItem, run: RunRef, transport: Transport) -> None:
-    """Carry out one item for `run`. Items of a spool must come in their order, since later ones name
-    earlier ones.
+    """Carry out one item for `run`. Items come in their order, since later ones name earlier ones.
 
     Raises what the transport raises; only a `retryable` error means that the same item may succeed later.
     """

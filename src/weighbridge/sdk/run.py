@@ -91,7 +91,7 @@ class Run(RunLabels, RunArtifacts):
         self._is_finished = False
         self.was_resumed = False
         self.exit_code: int | None = None
-        self.config = Config(start.config, self._config_changed, is_lenient=_in_notebook())
+        self.config = Config(start.config, self._config_changed, is_lenient=in_notebook())
         self.summary = Summary(self._fold, self._summary_changed)
         self._writer: SpoolWriter | None = None
         if mode != "disabled":
@@ -346,8 +346,7 @@ class Run(RunLabels, RunArtifacts):
     # ------------------------------------------------------------------ the end
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
-        """End the run: ship what is left (at most `finish_timeout_s`), and say how it ended. A second call
-        does nothing.
+        """End the run: ship what is left, for at most `finish_timeout_s`. A second call does nothing.
 
         Args:
             exit_code: 0 or None for success; 130 marks the run as killed, anything else as failed.
@@ -471,7 +470,8 @@ def _own_time(value: object, otherwise: float) -> float:
     return otherwise
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Whether IPython runs this process, where a cell is run again and again."""
     import sys
 
     shell = sys.modules.get("IPython")

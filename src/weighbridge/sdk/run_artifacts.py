@@ -271,9 +271,7 @@ class RunArtifacts:
         *,
         used_by_run: bool,
     ) -> Artifact:
-        """Store it now; or put the intent into the spool; or, if the store takes no bytes, keep it for a
-        retry.
-        """
+        """Store it now; or spool the intent; or, if the store takes no bytes, keep it for a retry."""
         from weighbridge.sdk.artifact_logging import log_request, store_files
 
         request = log_request(

@@ -57,9 +57,7 @@ class Lease(FileLock):
 
 
 def has_owner(folder: Path) -> bool:
-    """Whether the process that writes the spool is alive (asked through its lock, so a reused pid can't
-    fool us).
-    """
+    """Whether the process that writes the spool lives; its lock tells, so a reused pid fools nobody."""
     try:
         fd = os.open(folder / OWNER, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -195,9 +193,7 @@ class Sender:
             self._send(pending, offset, position)
 
     def _replay(self, item: ArtifactItem) -> None:
-        """Carry out an artifact record. One that is refused for good is said, kept and passed over, so that
-        it does not hold up what comes after it.
-        """
+        """Carry out an artifact record. One that is refused for good is said, kept and passed over."""
         try:
             replay(item, self.run, self._transport)
         except (StorageError, TransportError):
@@ -264,8 +260,9 @@ class Sender:
         return int.from_bytes(data[:8], "little") if len(data) == 8 else 0
 
     def _ack(self, offset: int) -> None:
-        """Note how far we came, then delete segments that were read to their end. A lost note costs one
-        refused batch, and keeps the segments.
+        """Note how far we came, then delete segments read to their end.
+
+        A lost note costs one refused batch, and keeps the segments.
         """
         try:
             fd = os.open(self.folder / ACKED, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)

@@ -146,9 +146,7 @@ def take_lock(spool_dir: Path) -> FileLock | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a shipper for a home, by its path, ship interval and kind of file system; 0 also where one is at
-    work.
-    """
+    """Run a shipper for a home (path, ship interval, file system); 0 also where one is at work."""
     home, interval_s, network_home = arguments
     settings = resolve(home=Path(home), ship_interval_s=interval_s, network_home=network_home, shipper="off")
     # Ctrl-C in the terminal goes to the whole group; what the trainer leaves behind must still be shipped.

@@ -185,9 +185,7 @@ class SpoolWriter:
         return True
 
     def _keep(self, data: bytes, kind: int) -> None:
-        """Hold a frame in memory. Rows give way when it is full, oldest first; other frames are few and
-        always kept.
-        """
+        """Hold a frame in memory. Past the bound the oldest rows go; other frames are few and kept."""
         self._backlog.append(data)
         self._backlog_bytes += len(data)
         if self._backlog_bytes <= BACKLOG_BYTES or kind != KIND_ROW:

@@ -1,5 +1,4 @@
-"""Reads frames back from a spool folder by global offset. It never writes, and never guesses: what is
-damaged is said.
+"""Reads frames back from a spool folder by global offset. It never writes; what is damaged is said.
 
 A torn last frame (a writer killed in the middle of it, or still at it) ends the reading without an error. A
 damaged frame in the middle is reported as a `Gap` and reading goes on at the next frame whose checksum
@@ -160,8 +159,9 @@ def _claimed_length(data: memoryview) -> int:
 
 
 def _check_version(path: Path) -> None:
-    """Refuse a segment that says it is of another version. Other damage to the header loses nothing: the file's
-    name tells its offset, and each frame has a checksum.
+    """Refuse a segment that says it is of another version.
+
+    Other damage to the header loses nothing: the file's name tells its offset, and each frame has a checksum.
     """
     with path.open("rb") as file:
         head = file.read(len(MAGIC))

@@ -1,6 +1,4 @@
-"""A private folder for content that a draft must keep until it is logged. Gone with the draft, or with the
-process.
-"""
+"""A private folder for what a draft must keep until it is logged. It goes with the draft or the process."""
 
 from __future__ import annotations
 

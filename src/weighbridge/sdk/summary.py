@@ -1,6 +1,4 @@
-"""`run.summary`: one value a key, by item or attribute, nested dicts writable in place; each change goes to
-the spool.
-"""
+"""`run.summary`: one value a key, by item or attribute, nested or not; each change goes to the spool."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ Changed = Callable[[dict[str, Any], tuple[str, ...]], None]
 
 
 class Summary(MutableMapping[str, Any]):
-    """A live view of a run's summary: what was logged last (or min, max, ... as defined) and what was set
-    by hand.
-    """
+    """A live view of a run's summary: what was logged last, or as defined, and what was set by hand."""
 
     def __init__(self, fold: SummaryFold, changed: Changed) -> None:
         object.__setattr__(self, "_fold", fold)

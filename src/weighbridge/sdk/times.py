@@ -14,9 +14,7 @@ def iso(seconds: float | None) -> str | None:
 
 
 def seconds(moment: float | str | datetime.datetime | datetime.date) -> float:
-    """Unix seconds of a number, an ISO text, a datetime, or a date (its last moment). Without a zone it is
-    UTC.
-    """
+    """Unix seconds of a number, an ISO text, a datetime, or a date (its last moment); UTC by default."""
     if isinstance(moment, int | float):
         return float(moment)
     if isinstance(moment, str):

@@ -1,5 +1,4 @@
-"""Turns what users hand in (NumPy and torch scalars, paths, enums, namespaces) into plain values that can
-be stored.
+"""Turns what users hand in (NumPy and torch scalars, paths, enums, namespaces) into plain values.
 
 Plain means None, bool, int, float, str, and lists and dicts of these. Nothing is dropped: what cannot be
 turned raises InvalidInput naming the key. NumPy and torch are never imported here; their objects are known

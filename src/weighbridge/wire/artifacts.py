@@ -37,9 +37,7 @@ class LogArtifact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResolveVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Find a version by a full address. `version` is an alias, `vN` or a digest. `type`, if given, must
-    match.
-    """
+    """Find a version by a full address; `version` is an alias, `vN` or a digest; `type` must match."""
 
     entity: str
     project: str
@@ -101,9 +99,7 @@ class UpdateVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeleteVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Delete a version; refused while it has aliases other than `latest` unless `delete_aliases`. A
-    tombstone stays.
-    """
+    """Delete a version, but for a tombstone; refused while other aliases than `latest` point to it."""
 
     version_id: int
     delete_aliases: bool = False
@@ -157,9 +153,7 @@ class UpdateCollection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AliasHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """The moves of one alias (or of all, None) in a collection, oldest first; `until` unix seconds,
-    inclusive.
-    """
+    """The moves of one alias (None: of all) in a collection, oldest first; `until` is inclusive."""
 
     entity: str
     project: str

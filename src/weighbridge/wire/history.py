@@ -52,9 +52,7 @@ class ReadBuckets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BucketSeries(msgspec.Struct, frozen=True, kw_only=True):
-    """Per bucket: the steps it truly spans (int64), counts (int64), and float64 statistics without NaN
-    values.
-    """
+    """Per bucket the steps it truly spans and counts (int64), and float64 statistics without NaN."""
 
     name: str
     step_start: bytes
@@ -68,9 +66,7 @@ class BucketSeries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadRows(msgspec.Struct, frozen=True, kw_only=True):
-    """Merged rows by step. `names` None is all; `require_all` keeps rows holding each name. `limit` 1 to
-    10,000.
-    """
+    """Merged rows by step; `names` None is all, `require_all` keeps rows that hold each; `limit` to 10,000."""
 
     run: RunRef
     names: tuple[str, ...] | None = None

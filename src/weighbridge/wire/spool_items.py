@@ -13,9 +13,7 @@ from weighbridge.wire.artifacts import LogArtifact
 
 
 class LogArtifactItem(msgspec.Struct, frozen=True, tag="log_artifact"):
-    """Make a version. The manifest lies in the blob store, so that a frame stays small whatever the file
-    count.
-    """
+    """Make a version. Its manifest lies in the blob store, so that a frame stays small."""
 
     request: LogArtifact
     """With an empty `manifest`."""
@@ -24,9 +22,7 @@ class LogArtifactItem(msgspec.Struct, frozen=True, tag="log_artifact"):
 
 
 class PendingVersion(msgspec.Struct, frozen=True):
-    """A version that an earlier item of the same spool makes: its place, with the manifest's digest as
-    version.
-    """
+    """A version that an earlier item of the spool makes: its place, with the manifest's digest as version."""
 
     place: Place
     type: str

@@ -1,6 +1,4 @@
-"""`Api`: reading and editing what is stored, outside of a run. W&B's names; every call asks the store
-anew.
-"""
+"""`Api`: read and edit what is stored, outside of a run. W&B's names; every call asks the store anew."""
 
 from __future__ import annotations
 
@@ -132,9 +130,7 @@ class Api:
         )
 
     def run(self, path: str) -> Run:
-        """One run: `entity/project/run_id`, `project/run_id` or `run_id`. Raises RunNotFound with the
-        nearest ids.
-        """
+        """One run: `entity/project/run_id`, `project/run_id` or `run_id`. RunNotFound names the nearest ids."""
         return self._reader.run(self._reader.transport.runs.get(self._run_ref(path)))
 
     def artifact(self, name: str, type: str | None = None) -> Artifact:

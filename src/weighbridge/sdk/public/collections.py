@@ -1,6 +1,4 @@
-"""Artifact collections and types, as `Api` gives them: list versions, edit, ask an alias's past. No rules
-of its own.
-"""
+"""Artifact collections and types, as `Api` gives them: versions, edits, an alias's past. It has no rules."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ Moment = float | str | datetime.datetime | datetime.date
 
 
 class ArtifactCollection:
-    """A named series of versions of one type: a sequence filled by runs, or a registry's portfolio filled
-    by links.
-    """
+    """A named series of versions of one type: a sequence filled by runs, or a portfolio filled by links."""
 
     def __init__(self, reader: Reader, record: CollectionRecord) -> None:
         self._reader = reader
@@ -125,9 +121,7 @@ class ArtifactCollection:
         self._reader.transport.artifacts.delete_collection(self.entity, self.project, self._record.name)
 
     def alias_history(self, alias: str | None = None, until: Moment | None = None) -> tuple[AliasEvent, ...]:
-        """The moves of one alias (None: of all), oldest first, at most 1,000; `until` a moment, or a day's
-        end.
-        """
+        """The moves of one alias (None: of all), oldest first, at most 1,000; `until` a moment or a day."""
         request = AliasHistory(
             entity=self.entity,
             project=self.project,

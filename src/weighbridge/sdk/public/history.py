@@ -1,6 +1,4 @@
-"""Reads a stored run's history: rows, samples, arrays and buckets. NumPy and pandas are imported when
-asked for.
-"""
+"""Reads a stored run's history: rows, samples, arrays, buckets. NumPy and pandas are imported when needed."""
 
 from __future__ import annotations
 
@@ -26,8 +24,7 @@ ALWAYS: Final = ("_step", "_timestamp", "_runtime")
 
 
 class SeriesArrays(NamedTuple):
-    """Every value of one metric by rising step: `steps` int64, `times_s` float64 unix seconds, `values` of
-    its kind.
+    """Every value of one metric by rising step: `steps` int64, `values` of its kind, `times_s` unix seconds.
 
     Numbers are float64 or int64, booleans bool; text and JSON values are an array of objects.
     """
@@ -59,9 +56,7 @@ class HistoryReader:
         self._run = run
 
     def sample(self, samples: int, names: Sequence[str] | None, *, x_axis: str) -> list[dict[str, Any]]:
-        """At most `samples` rows spread evenly; with `names`, only rows and columns of those and the x
-        axis.
-        """
+        """At most `samples` rows spread evenly; with `names`, only their rows and columns and the x axis."""
         if not 1 <= samples <= SAMPLES_MAX:
             raise InvalidInput(
                 f"samples={samples!r} is not between 1 and {SAMPLES_MAX:,}.",

@@ -1,6 +1,4 @@
-"""The Mongo-like filters of registries, held against objects in memory. Runs are filtered by the store,
-not here.
-"""
+"""The Mongo-like filters of registries, held against objects in memory. The store filters runs, not this."""
 
 from __future__ import annotations
 

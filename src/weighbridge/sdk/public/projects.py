@@ -103,9 +103,7 @@ class Registry(Project):
     def collections(
         self, filter: Mapping[str, Any] | None = None, per_page: int = 100
     ) -> Iterator[ArtifactCollection]:
-        """The collections by name; `filter` over name, description, tag, type, in the language of
-        `Api.runs`.
-        """
+        """The collections by name; `filter` over name, description, tag, type, as in `Api.runs`."""
         matches = matcher(filter or {}, _collection_values)
         for collection in list_collections(self._reader, self.entity, self.record.name, per_page=per_page):
             if matches(collection):
@@ -116,9 +114,10 @@ class Registry(Project):
         return get_collection(self._reader, Place(self.entity, self.record.name, name, ""))
 
     def versions(self, filter: Mapping[str, Any] | None = None, per_page: int = 100) -> Iterator[Artifact]:
-        """Every linked version, collection by collection, newest first; `filter` over alias, tag, version,
-        type,
-        collection and metadata.<key>."""
+        """Every linked version, collection by collection, newest first.
+
+        `filter` may name alias, tag, version, type, collection and metadata.<key>.
+        """
         matches = matcher(filter or {}, _version_values)
         for collection in self.collections(per_page=per_page):
             for artifact in collection.versions(per_page):
@@ -169,9 +168,7 @@ def list_projects(reader: Reader, entity: str, per_page: int = 100) -> Paged[Pro
 
 
 def registry_place(name: str, *, entity: str, organization: str) -> tuple[str, str]:
-    """Owner and full name of a registry written as `model`, `wandb-registry-model`, `model-registry` or
-    with its
-    owner in front."""
+    """Owner and full name of a registry: `model`, `wandb-registry-model`, `model-registry`, `owner/...`."""
     owner, _, last = name.rpartition("/")
     if last == LEGACY_REGISTRY:
         return owner or entity, last

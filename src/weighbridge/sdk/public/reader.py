@@ -1,5 +1,4 @@
-"""Makes the objects people read out of the records a transport answers with. It must hold no cache of its
-own.
+"""Makes the objects people read out of the records a transport answers with. It must hold no cache.
 
 Run, Artifact and the rest take a Reader and never import each other; this is the one module that knows
 them all.

@@ -1,6 +1,4 @@
-"""A stored run, as `Api` and lineage give it: read it, edit its labels, follow its artifacts. It never
-feeds a run.
-"""
+"""A stored run, as `Api` and lineage give it: read, relabel, follow its artifacts. It never feeds a run."""
 
 from __future__ import annotations
 
@@ -151,8 +149,7 @@ class Run(RunLabels):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration without keys that begin with `_`. To change it, set items of `rawconfig`, or pass
-        `config=` to `update()`."""
+        """The configuration without keys that begin with `_`. Change it by items of `rawconfig`, then `update()`."""
         return {name: value for name, value in self.rawconfig.items() if not name.startswith("_")}
 
     @property
@@ -218,9 +215,7 @@ class Run(RunLabels):
         self.update()
 
     def delete(self, delete_artifacts: bool = False) -> None:
-        """Delete the run's data; a tombstone keeps lineage whole. `delete_artifacts` deletes what it
-        logged too.
-        """
+        """Delete the run's data, with `delete_artifacts` what it logged too. A tombstone keeps lineage whole."""
         if delete_artifacts:
             for artifact in self.logged_artifacts():
                 if artifact.state != "DELETED":
@@ -236,8 +231,7 @@ class Run(RunLabels):
         pandas: bool = True,
         stream: str = "default",
     ) -> Any:
-        """At most `samples` rows spread evenly, as a DataFrame if pandas is installed and wanted, else a
-        list.
+        """At most `samples` rows spread evenly: a DataFrame if pandas is installed and wanted, else a list.
 
         With `keys`, only rows that hold all of them. `stream="system"` has no rows: nothing records it.
         """
@@ -255,9 +249,7 @@ class Run(RunLabels):
         *,
         max_step: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Every row by step; with `keys`, only rows that hold all of them. `max_step` is exclusive, as in
-        W&B.
-        """
+        """Every row by step; with `keys`, only rows that hold all of them. `max_step` is exclusive."""
         return self._history.scan(keys, page_size=page_size, min_step=min_step, max_step=max_step)
 
     def metric_keys(self) -> tuple[MetricKey, ...]:
@@ -265,17 +257,16 @@ class Run(RunLabels):
         return self._reader.transport.history.keys(self.ref)
 
     def series(self, name: str, *, step_min: int | None = None, step_max: int | None = None) -> SeriesArrays:
-        """Every value of one metric as NumPy arrays (steps, values, times_s), by rising step. Raises
-        InvalidInput, naming the nearest metrics.
+        """Every value of one metric as NumPy arrays (steps, values, times_s), by rising step.
+
+        Raises InvalidInput, naming the nearest metrics.
         """
         return self._history.series(name, step_min=step_min, step_max=step_max)
 
     def buckets(
         self, name: str, n: int = 1_000, *, step_min: int | None = None, step_max: int | None = None
     ) -> BucketArrays:
-        """A numeric metric in at most `n` (1 to 10,000) groups by step, with every spike in `min` and
-        `max`.
-        """
+        """A numeric metric in at most `n` (1 to 10,000) groups by step; `min` and `max` show every spike."""
         return self._history.buckets(name, n, step_min=step_min, step_max=step_max)
 
     def logged_artifacts(self) -> list[Artifact]:
@@ -297,9 +288,7 @@ class Run(RunLabels):
         aliases: Sequence[str] | None = None,
         tags: Sequence[str] | None = None,
     ) -> Artifact:
-        """Record, after the fact, that this run made a version: a draft, or one stored already; returns
-        it.
-        """
+        """Record, after the fact, that this run made a version, a draft or a stored one; return it."""
         from weighbridge.sdk.artifact_logging import store_version
 
         record = store_version(artifact, self.ref, self._reader.client, aliases=aliases, tags=tags)
