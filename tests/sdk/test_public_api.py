@@ -276,3 +276,13 @@ def test_another_home_is_another_world(api: Api, tmp_path: Path) -> None:
     other = Api(home=tmp_path / "elsewhere")
     assert list(other.projects()) == []
     assert other.default_entity == other.viewer.entity
+
+
+def test_a_server_that_is_named_is_said_to_be_of_no_use_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WEIGHBRIDGE_URL", "https://models.example.org")
+    for _ in range(2):
+        assert not list(Api(home=tmp_path / "home").projects())
+    assert capsys.readouterr().err.count("names a server") == 1
+    assert (tmp_path / "home" / "weighbridge.db").exists()

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weighbridge.sdk.notices import warn_once
 from weighbridge.settings import Settings, resolve
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ class Client:
             if self._transport is None:
                 from weighbridge.sdk.transport.local import open_local
 
+                if self.settings.url is not None:
+                    warn_once(
+                        f"url {self.home}",
+                        "the setting url names a server, which this version cannot talk to yet; "
+                        f"everything is kept in {self.home}.",
+                    )
                 self._transport = open_local(self.settings)
             return self._transport
 
