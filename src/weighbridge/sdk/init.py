@@ -75,26 +75,22 @@ def init(
         dir: Where the run's own files go.
         id: The run id; made up if not given. The same id again continues that run.
         name: Display name; made up if not given, such as `scarlet-armadillo-12`.
-        notes, tags: Free text; labels.
+        notes, tags: Free text; labels to find the run by.
         config: Inputs of the run: a dict, a namespace, or the path of a JSON file.
         config_exclude_keys, config_include_keys: Top-level keys of `config` to leave out, or to keep.
         allow_val_change: Let config values change without being asked for each time.
         group, job_type: Set of runs it belongs to; its role (`train`, `evaluation`).
         mode: online (ship as it logs), offline (keep for `weighbridge sync`), disabled (record nothing).
         reinit: With a run open: `return_previous` (default), `finish_previous` (in a notebook) or `create_new`.
-        resume, settings: allow, must, never or auto; Settings or a dict of them.
+        resume: For an id that exists: must, allow, never; auto continues this script's unfinished run.
+        settings: Settings, or a dict of some of them.
         **later: W&B's other arguments, which have no effect; that is said.
 
     Raises RunNotFound (resume is must), AlreadyExists (never), InvalidInput (a name, the config), SchemaTooNew.
     """
     _warn_of_later(later)
-    labels = {
-        "name": name,
-        "notes": notes,
-        "tags": tags and tuple(tags),
-        "group": group,
-        "job_type": job_type,
-    }
+    labels: dict[str, Any] = {"name": name, "notes": notes, "group": group, "job_type": job_type}
+    labels["tags"] = tags and tuple(tags)
     place = {"entity": entity, "project": project, "dir": dir, "run_id": id}
     ways = {"mode": mode, "resume": "auto" if resume is True else resume or None}
     chosen = _settings(settings, labels | place | ways)
@@ -289,7 +285,9 @@ def attach(run: str | Run, *, home: str | os.PathLike[str] | None = None) -> Run
         return run
     parts = run.split("/")
     if len(parts) != 3:
-        raise InvalidInput(f"Run path {run!r} is not entity/project/run_id.", hint="Pass run.path.")
+        raise InvalidInput(
+            f"Run path {run!r} is not entity/project/run_id.", hint="Pass run.path, or the run."
+        )
     client = client_for(resolve(home=home))
     record = client.transport.runs.get(RunRef(*parts))
     start = StartRun(run=record.ref, spool_id=new_spool_id(), started_at=record.created_at, is_attached=True)

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
 
@@ -45,7 +45,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from weighbridge.domain.evaluation import EvaluationReport
+    from weighbridge.domain.reproduction import Overrides
+    from weighbridge.sdk.artifact import Artifact
     from weighbridge.sdk.client import Client
+    from weighbridge.sdk.public.run import Run as PublicRun
 
 STEP_MAX: Final = 2**62
 ROW_MAX_BYTES: Final = 10 << 20
@@ -211,10 +214,18 @@ class Run(RunLabels, RunArtifacts):
         goal: str | None = None,
         overwrite: bool | None = None,
     ) -> MetricDefinition:
-        """Say how a metric (or all that match `prefix*`) is drawn and summed up.
+        """Say how a metric is drawn and summed up, from the next row on; return the definition.
 
-        summary: any of min, max, mean, best, last, first, none, copy, with commas between. `best` needs
-        `goal` (minimize or maximize). Counts from the next row on. Raises InvalidInput.
+        Args:
+            name: The metric, or `prefix*` for all that begin so.
+            step_metric: The metric that is its x axis; the step by default.
+            step_sync: Kept for readers; a row without the x axis is stored as it is.
+            hidden: Kept for readers: leave it out of charts.
+            summary: Any of min, max, mean, best, last, first, none, copy, with commas between.
+            goal: minimize or maximize; says what `best` is, and which way a comparison is better.
+            overwrite: Forget what was defined before; else what is not given here stays.
+
+        Raises InvalidInput, RunFinished.
         """
         kinds = tuple(dict.fromkeys(part.strip() for part in (summary or "").split(",") if part.strip()))
         if unknown := set(kinds) - KINDS:
@@ -407,21 +418,35 @@ class Run(RunLabels, RunArtifacts):
     # ------------------------------------------------------------------ evaluation
 
     def reproduce(
-        self, producer: Any, fresh: Mapping[str, Any] | None = None, **options: Any
+        self,
+        producer: Artifact | PublicRun | str,
+        fresh: Mapping[str, Any] | None = None,
+        *,
+        names: Mapping[str, str] | None = None,
+        rtol: float | None = None,
+        atol: float | None = None,
+        per_metric: Overrides | None = None,
+        claims: Literal["auto", "summary", "history"] = "auto",
     ) -> EvaluationReport:
-        """Check that a model's claimed metrics are the ones measured now; store the verdict with run and
-        version.
+        """Check that a model's claimed metrics are the ones measured now; keep the verdict with run and model.
 
         Args:
-            producer: The model artifact, or the run that made it.
+            producer: The model artifact (best), the run that made it, or the path of either.
             fresh: Metrics measured now; None takes this run's summary.
-            **options: names, rtol, atol, per_metric, claims as in `weighbridge.evaluation.reproduce`.
+            names: Claimed names to measured ones, such as {"final_*": "val_*"}. None pairs equal names.
+            rtol, atol: Allowed relative and absolute difference, 1e-6 and 1e-9 by default.
+            per_metric: Tolerances by name or glob, such as {"final_loss": {"rtol": 1e-3}}.
+            claims: Where claims are read: auto, summary or history.
+
+        Returns the report; see `raise_for_verdict()` on it. Raises ProducerNotFound (no run made the version),
+        InvalidInput (a mapping or tolerance), UsageError (an offline or disabled run).
         """
-        # The one place where the SDK looks up: a method users expect on the run, whose work stands on the
-        # SDK.
+        # Here the SDK looks up: a method users expect on the run, whose work stands on the SDK.
         from weighbridge.evaluation.reproduce import reproduce
 
-        return reproduce(self, producer, fresh, **options)
+        return reproduce(
+            self, producer, fresh, names=names, rtol=rtol, atol=atol, per_metric=per_metric, claims=claims
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         global _has_forked

@@ -64,9 +64,15 @@ class Api:
         home: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """overrides: entity, project, organization to use where a path leaves them out. timeout: accepted
-        for W&B's
-        scripts; nothing here waits for a network. Raises InvalidSetting, StorageError, SchemaTooNew."""
+        """Open the home.
+
+        Args:
+            overrides: entity, project, organization to use where a path leaves them out.
+            home: The home folder; the one of the settings by default.
+            timeout: Accepted for W&B's scripts; nothing here waits for a network.
+
+        Raises InvalidSetting, StorageError, SchemaTooNew.
+        """
         chosen: dict[str, Any] = {
             name: value for name, value in (overrides or {}).items() if name != "base_url"
         }
@@ -114,13 +120,13 @@ class Api:
         """The runs of a project (`entity/project` or `project`), loaded a page at a time.
 
         Args:
-            filters: the Mongo-like language of docs/reference/filters.md, such as
+            path: The settings' project by default.
+            filters: The Mongo-like language of docs/reference/filters.md, such as
                 `{"config.lr": {"$lt": 0.1}, "state": "finished"}`.
-            order: `+field` or `-field`: created_at, heartbeat_at, config.<key>, summary_metrics.<key>;
-            runs without
-                the value come last.
+            order: `+field` or `-field`, such as created_at, config.<key> or summary_metrics.<key>; runs
+                without the value come last.
             per_page: 1 to 1,000.
-            lazy: leave the captured environment out until it is asked for.
+            lazy: Leave the captured environment out until it is asked for.
 
         Raises ProjectNotFound, InvalidFilter, when first read.
         """

@@ -312,7 +312,9 @@ class Run(RunLabels):
         pause_s = POLL_FIRST_S
         while self.load()._record.state.is_open:
             if self.is_deleted:
-                raise RunNotFound(f"Run {self.ref.path} was deleted.", hint="Nothing will finish it.")
+                raise RunNotFound(
+                    f"Run {self.ref.path} was deleted.", hint="Stop waiting: nothing will finish it."
+                )
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise UsageError(
