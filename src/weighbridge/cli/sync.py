@@ -14,9 +14,6 @@ from weighbridge.cli.values import size
 if TYPE_CHECKING:
     from weighbridge.sdk.adopt import SpoolStatus, Synced
 
-DAMAGED = "damaged"
-"""Folder below the spools where what cannot be read is put aside."""
-
 
 def sync_spools(arguments: Namespace, context: Context) -> int:
     """Ship every spool whose writer is gone; 1 where one could not be shipped."""
@@ -53,10 +50,13 @@ def sync_spools(arguments: Namespace, context: Context) -> int:
 
 def damaged_spools(context: Context) -> list[Path]:
     """What was put aside because it cannot be read, by name."""
+    from weighbridge.sdk.sender import DAMAGED
+
     folder = context.client.spool_dir / DAMAGED
     try:
         return sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError:
+    except OSError as error:
+        context.out.warn(f"{folder} cannot be looked into: {error.strerror or error}.")
         return []
 
 

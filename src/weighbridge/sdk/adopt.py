@@ -18,7 +18,7 @@ from weighbridge.domain.run import RunRef
 from weighbridge.errors import Conflict, WeighbridgeError
 from weighbridge.sdk.client import Client
 from weighbridge.sdk.notices import notice
-from weighbridge.sdk.sender import GONE, Lease, Sender, has_owner, run_of
+from weighbridge.sdk.sender import DAMAGED, GONE, Lease, Sender, has_owner, run_of
 from weighbridge.sdk.spool import OFFLINE, OWNER
 from weighbridge.sdk.spool_reader import end_offset
 
@@ -53,7 +53,7 @@ def spool_folders(spool_dir: Path) -> list[Path]:
         return []
     for entry in entries:
         with contextlib.suppress(FileNotFoundError):  # shipped and removed by somebody else just now
-            if entry.is_dir() and not entry.name.startswith(".") and entry.name != "damaged":
+            if entry.is_dir() and not entry.name.startswith(".") and entry.name != DAMAGED:
                 found.append((entry.stat().st_mtime, Path(entry.path)))
     return [path for _, path in sorted(found)]
 

@@ -36,6 +36,7 @@ from weighbridge.wire.runs import AppendBatch, FinishItem, HistoryItem, Item, St
 from weighbridge.wire.spool_items import ArtifactItem
 
 DAMAGED = "damaged"
+"""Marks a spool that is kept as evidence, and names the folder below the spools where such ones go."""
 GONE = ".gone-"
 """Begins the name of a spool that is stored and being deleted."""
 ITEMS_MAX = 1_000

@@ -21,6 +21,7 @@ from weighbridge.storage.metadata.tables import (
     runs,
     versions,
 )
+from weighbridge.storage.metadata.versions import membership_of
 
 _KEY: Final = (
     aliases.c.collection_pk == bindparam("key_collection"),
@@ -85,15 +86,7 @@ class SqlAliasStore:
         """The membership that an alias points to."""
         keys = {"key_collection": collection_id, "key_alias": alias}
         row = connection(tx).execute(_HOLDER, keys).one_or_none()
-        if row is None:
-            return None
-        return Membership(
-            membership_id=row.membership_pk,
-            collection_id=row.collection_pk,
-            version_id=row.version_pk,
-            version_index=row.version_index,
-            is_deleted=row.is_deleted,
-        )
+        return None if row is None else membership_of(row)
 
     def point(self, tx: Transaction, collection_id: int, alias: str, *, membership_id: int) -> None:
         """Make an alias point to a membership."""

@@ -87,7 +87,8 @@ _TAGS: Final = (
 )
 
 
-def _membership(row: Row[*tuple[Any, ...]]) -> Membership:
+def membership_of(row: Row[*tuple[Any, ...]]) -> Membership:
+    """A row that holds a membership's columns and whether its version is deleted, as a record."""
     return Membership(
         membership_id=row.membership_pk,
         collection_id=row.collection_pk,
@@ -98,11 +99,11 @@ def _membership(row: Row[*tuple[Any, ...]]) -> Membership:
 
 
 def _optional(row: Row[*tuple[Any, ...]] | None) -> Membership | None:
-    return None if row is None else _membership(row)
+    return None if row is None else membership_of(row)
 
 
 def _memberships(rows: Sequence[Row[*tuple[Any, ...]]]) -> tuple[Membership, ...]:
-    return tuple(_membership(row) for row in rows)
+    return tuple(membership_of(row) for row in rows)
 
 
 class SqlVersionStore(SqlVersionRecords):
