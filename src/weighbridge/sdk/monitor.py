@@ -86,7 +86,7 @@ class Monitor:
         try:
             lock = take_lock(self._settings.home / "spool")
         except OSError:
-            return
+            return  # the run's spool lies in the same folder, and says what is wrong with the disk
         if lock is None:
             return
         lock.release()
@@ -131,8 +131,7 @@ def spawn_shipper(settings: Settings) -> None:
     home = settings.home.absolute()
     arguments = [str(home), str(settings.ship_interval_s), settings.network_home]
     with (home / "spool" / SHIPPER_LOG).open("ab") as log:
-        # -P and our own path entry: a user's `random.py` beside the script must not be imported instead of
-        # Python's.
+        # -P and our own path entry: a `random.py` beside the script must not stand in for Python's.
         child = subprocess.Popen(
             [sys.executable, "-P", "-c", _BOOT, root, *arguments],
             stdin=subprocess.DEVNULL,

@@ -160,9 +160,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     try:
         Shipper(client, interval_s=settings.ship_interval_s).run()
-    except (
-        Exception
-    ) as error:  # the sender's last resort: say it in the log, the spools stay for the next shipper
+    except Exception as error:
+        # The last resort: it is said in the log, and the spools stay for the next shipper.
         warn(f"the shipper stopped: {type(error).__name__}: {error}")
         raise
     finally:

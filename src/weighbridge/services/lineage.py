@@ -117,7 +117,10 @@ class LineageService:
         for ref in self._stores.lineage.run_refs(tx, run_pks):
             stored = self._runs.find(tx, ref, include=DOCUMENTS)
             if stored is None:
-                raise RunNotFound(f"Run {ref.path!r} is named by its lineage but is not stored.")
+                raise RunNotFound(
+                    f"Run {ref.path!r} is named by its lineage but is not stored.",
+                    hint="Run: weighbridge doctor --deep",
+                )
             found.append(stored.record)
         return tuple(found)
 

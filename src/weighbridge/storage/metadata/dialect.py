@@ -142,7 +142,10 @@ def translate(error: SQLAlchemyError | sqlite3.Error | OSError, *, name: str) ->
     origin: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(origin, OSError):
         if origin.errno in (errno.ENOSPC, errno.EDQUOT):
-            return StorageFull(f"The store {name} cannot grow: no space is left.", hint="Free space.")
+            return StorageFull(
+                f"The store {name} cannot grow: no space is left.",
+                hint="Free space; what waits is stored then.",
+            )
         return StorageError(
             f"The store {name} cannot be used: {origin.strerror}.", hint="Check the folder's permissions."
         )
