@@ -373,3 +373,14 @@ def test_a_tiny_row_and_a_row_too_large(capsys: pytest.CaptureFixture[str]) -> N
         run.log({"after": 1})
     assert "was not recorded" in capsys.readouterr().err
     assert history(run)[-1] == {"_step": 2, "after": 1}
+
+
+def test_defining_a_metric_again_keeps_what_is_not_given() -> None:
+    with weighbridge.init(project="p") as run:
+        run.define_metric("val/*", step_metric="epoch", hidden=True, summary="max", goal="maximize")
+        again = run.define_metric("val/*", goal="minimize")
+        assert (again.step_metric, again.hidden) == ("epoch", True)
+        assert (again.summary, again.goal) == (("max",), "minimize")
+        assert run.define_metric("val/*", summary="copy").summary == ()
+        afresh = run.define_metric("val/*", overwrite=True)
+    assert (afresh.step_metric, afresh.hidden, afresh.summary, afresh.goal) == (None, False, (), None)

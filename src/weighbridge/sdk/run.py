@@ -240,13 +240,16 @@ class Run(RunLabels, RunArtifacts):
                 f"define_metric({name!r}): '*' may stand at the end only.", hint="Write 'val/*'."
             )
         before = None if overwrite else self._fold.definitions.get(name)
-        metric = MetricDefinition(
-            name=name,
-            step_metric=step_metric if step_metric is not None else (before.step_metric if before else None),
-            step_sync=True if step_sync is None else step_sync,
-            summary=tuple(kind for kind in kinds if kind != "copy") or (before.summary if before else ()),
-            goal=goal if goal is not None else (before.goal if before else None),
-            hidden=bool(hidden),
+        given = {
+            "step_metric": step_metric,
+            "step_sync": step_sync,
+            "summary": tuple(kind for kind in kinds if kind != "copy") if kinds else None,
+            "goal": goal,
+            "hidden": hidden,
+        }
+        metric = msgspec.structs.replace(
+            before or MetricDefinition(name=name),
+            **{what: value for what, value in given.items() if value is not None},
         )
         with self._lock:
             self._item(DefineItem(metric))
