@@ -201,6 +201,17 @@ def _add_registry(commands: argparse._SubParsersAction[_Parser]) -> None:
     lineage.add_argument("--direction", choices=("upstream", "downstream", "both"), default="both")
 
 
+_REPEATABLE = (
+    ("--names", "CLAIMED=MEASURED", "names", "which claim is which metric, such as 'final_*=val_*'"),
+    ("--per-metric", "NAME=RTOL", "per_metric", "relative tolerance of a metric or glob"),
+    ("--check", "RULE", "checks", "a threshold that must hold, such as 'val_accuracy >= 0.95'"),
+    ("--dataset", "NAME:vN", "datasets", "a dataset version other than the producer's"),
+    ("--config", "KEY=VALUE", "config", "a config value other than the producer's"),
+    ("--tag", "TAG", "tags", "label of the evaluation run"),
+)
+"""Options of `evaluate` that may be given several times: flag, metavar, attribute, meaning."""
+
+
 def _add_evaluation(commands: argparse._SubParsersAction[_Parser]) -> None:
     evaluate = _command(
         commands,
@@ -212,21 +223,38 @@ def _add_evaluation(commands: argparse._SubParsersAction[_Parser]) -> None:
         "example:\n  weighbridge evaluate model-registry/Digits:staging --scorer score.py:score "
         '--against production --check "val_accuracy >= 0.95"',
     )
-    evaluate.add_argument("model", metavar="MODEL")
-    evaluate.add_argument("--scorer", required=True, metavar="FILE:FUNCTION")
+    evaluate.add_argument(
+        "model", metavar="MODEL", help="artifact path, such as model-registry/Digits:staging"
+    )
+    evaluate.add_argument(
+        "--scorer",
+        required=True,
+        metavar="FILE:FUNCTION",
+        help="what scores it: gets model, datasets, config",
+    )
     evaluate.add_argument("--against", metavar="ALIAS_OR_PATH", help="a version it must not be worse than")
-    evaluate.add_argument("--names", action="append", default=[], metavar="CLAIMED=MEASURED")
+    for option, metavar, name, meaning in _REPEATABLE:
+        evaluate.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar=metavar,
+            dest=name,
+            help=f"{meaning}; may be repeated",
+        )
     evaluate.add_argument("--rtol", type=float, metavar="X", help="allowed relative difference (1e-6)")
     evaluate.add_argument("--atol", type=float, metavar="X", help="allowed absolute difference (1e-9)")
-    evaluate.add_argument("--per-metric", action="append", default=[], metavar="NAME=RTOL")
-    evaluate.add_argument("--check", action="append", default=[], metavar="RULE", dest="checks")
-    evaluate.add_argument("--dataset", action="append", default=[], metavar="NAME:vN", dest="datasets")
-    evaluate.add_argument("--config", action="append", default=[], metavar="KEY=VALUE")
-    evaluate.add_argument("--claims", choices=("auto", "summary", "history"), default="auto")
-    evaluate.add_argument("--safe-files", dest="is_safe_files", action="store_true")
+    evaluate.add_argument(
+        "--claims",
+        choices=("auto", "summary", "history"),
+        default="auto",
+        help="where claims are read; auto: at the step of the saved model if it is not the last one",
+    )
+    evaluate.add_argument(
+        "--safe-files", dest="is_safe_files", action="store_true", help="fail if a file of it could run code"
+    )
     evaluate.add_argument("--project", metavar="PROJECT", help="of the evaluation run")
     evaluate.add_argument("--name", metavar="TEXT", help="display name of the evaluation run")
-    evaluate.add_argument("--tag", action="append", default=[], metavar="TAG", dest="tags")
     evaluate.add_argument("--junit", metavar="FILE", help="write JUnit XML; `-` is stdout")
     evaluate.add_argument("--markdown", metavar="FILE", help="write Markdown; `-` is stdout")
 
@@ -248,7 +276,7 @@ def _add_home(commands: argparse._SubParsersAction[_Parser]) -> None:
         commands, "export", "export:export_project", help="write a project as Parquet, JSON lines and files"
     )
     export.add_argument("project", metavar="PROJECT", help="[entity/]project")
-    export.add_argument("--to", required=True, metavar="DIR")
+    export.add_argument("--to", required=True, metavar="DIR", help="where to; made if missing")
     export.add_argument("--no-files", dest="has_files", action="store_false", help="leave artifact files out")
     _command(commands, "demo", "home:tell_demo", help="tell the whole story on real data")
     _command(commands, "settings", "home:list_settings", help="list every setting, its value and its origin")
