@@ -8,7 +8,7 @@ from weighbridge.domain.names import LATEST, LEGACY_REGISTRY, check_alias, check
 from weighbridge.domain.registry import Place, complete
 from weighbridge.errors import InvalidReference
 
-ALIASES_MAX = 64
+ALIASES_MAX = 100
 TAGS_MAX = 64
 
 
