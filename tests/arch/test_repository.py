@@ -132,6 +132,24 @@ def test_the_map_names_only_what_exists(page: str) -> None:
     assert not lost_paths((rules.ROOT / page).read_text())
 
 
+def lost_modules(text: str, package: Path) -> list[str]:
+    """Modules a page names in its drawings (fenced blocks) that are nowhere in a package."""
+    drawings = "".join(re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    named = re.findall(r"[\w/*]+\.py\b", drawings)
+    return [name for name in named if not any(package.glob(f"**/{name}"))]
+
+
+def test_a_module_that_is_gone_from_a_drawing_is_found(tmp_path: Path) -> None:
+    (tmp_path / "sdk").mkdir()
+    (tmp_path / "sdk" / "run.py").touch()
+    text = "gone.py\n```text\nsdk/\n  run.py, r*.py  sdk/run.py, sdk/spool.py, x*.py\n```\n"
+    assert lost_modules(text, tmp_path) == ["sdk/spool.py", "x*.py"]
+
+
+def test_the_drawings_of_the_map_name_only_what_exists() -> None:
+    assert not lost_modules((rules.ROOT / "ARCHITECTURE.md").read_text(), rules.PACKAGE)
+
+
 def test_locks_hold_exact_pins_and_nothing_else() -> None:
     for path in (rules.ROOT / "requirements").glob("*.txt"):
         lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
