@@ -11,6 +11,7 @@ from weighbridge.cli.output import Column
 from weighbridge.cli.values import ago
 from weighbridge.domain.evaluation import EvaluationReport, Outcome
 from weighbridge.domain.exact_json import from_plain, to_plain
+from weighbridge.domain.names import is_registry
 from weighbridge.errors import EvaluationNotFound
 from weighbridge.sdk.times import iso
 
@@ -29,8 +30,12 @@ class Stored(NamedTuple):
 def list_evaluations(arguments: Namespace, context: Context) -> int:
     """List the evaluations of a version or of a run, newest first; or print one of the reports."""
     path: str = arguments.path
-    is_run = ":" not in path and (path.count("/") == 2 or "/runs/" in path)
-    found = context.api.run(path).evaluations() if is_run else context.api.artifact(path).evaluations()
+    if _names_a_run(path):
+        run = context.api.run(path)
+        found, none = run.evaluations(), f"Run {'/'.join(run.path)} judged no model."
+    else:
+        artifact = context.api.artifact(path)
+        found, none = artifact.evaluations(), f"{artifact.record.path} was never evaluated."
     stored = [
         Stored(
             record.version_path,
@@ -46,8 +51,14 @@ def list_evaluations(arguments: Namespace, context: Context) -> int:
         return _show(arguments.show, stored, context, path)
     context.out.listing(stored, _columns(context.out.now), plain=_plain, path=lambda row: row.run)
     if not stored:
-        context.out.say(f"{path} was never evaluated.")
+        context.out.say(none)
     return 0
+
+
+def _names_a_run(path: str) -> bool:
+    """Whether a path of three parts is a run's: one without a version, and not in a registry, which holds no runs."""
+    parts = path.split("/")
+    return ":" not in path and ("runs" in parts[1:-1] or (len(parts) == 3 and not is_registry(parts[1])))
 
 
 def _show(number: int, stored: list[Stored], context: Context, path: str) -> int:

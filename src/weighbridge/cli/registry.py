@@ -12,6 +12,7 @@ from weighbridge.cli.context import Context
 from weighbridge.cli.output import Column
 from weighbridge.cli.runs import common_metrics, words
 from weighbridge.cli.values import ago, cell, moment, nested
+from weighbridge.domain.names import LEGACY_REGISTRY
 from weighbridge.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _collection(path: str, context: Context) -> ArtifactCollection:
             f"{path!r} names a version.",
             hint=f"Write {path.partition(':')[0]!r}, or use weighbridge artifact show.",
         )
-    return context.api.artifact_collection(None, path)
+    return context.api.artifact_collection(None, path if "/" in path else f"{LEGACY_REGISTRY}/{path}")
 
 
 def _producer(version: VersionRecord, context: Context) -> RunRecord | None:

@@ -225,7 +225,8 @@ def _judge_delta(delta: MetricDelta, interval: Interval | None, allowed: float) 
         return Verdict.FAILED, f"{delta.name}: {values}, worse by {format_value(delta.worsening)}."
     least = -interval.high if delta.better is Direction.HIGHER else interval.low
     shown = (
-        f"{interval.confidence:.0%} interval {format_value(interval.low)} to {format_value(interval.high)}"
+        f"{interval.confidence:.0%} interval {format_value(interval.low)} to {format_value(interval.high)}, "
+        f"p {interval.p_value:.2g}"
     )
     # Both must say so: on few pairs the bias-corrected interval may leave zero out where the p-value is large.
     if least > allowed and interval.p_value < 1 - interval.confidence:

@@ -36,6 +36,7 @@ AGGREGATES = ("best", "last", "max", "min", "mean", "first")
 """Where `define_metric(summary=...)` made a dict, the first of these it holds is the claim for the metric."""
 
 _MEDIA = object()
+_NAMES_SHOWN = 10
 
 
 def claims_of_summary(summary: Mapping[str, object]) -> list[Claim]:
@@ -134,6 +135,9 @@ def check_reproduces(
         message = f"None of the {len(claims)} recorded values was measured under its name."
         if suggestion:
             message += f" Try names={suggestion!r}."
+        elif fresh:
+            more = f" and {len(fresh) - _NAMES_SHOWN} more" if len(fresh) > _NAMES_SHOWN else ""
+            message += f" The scorer measured {', '.join(map(repr, sorted(fresh)[:_NAMES_SHOWN]))}{more}."
         outcome = Verdict.INCONCLUSIVE
     elif counts["drifted"]:
         outcome, message = Verdict.FAILED, f"{counts['drifted']} of {len(results)} claims drifted."

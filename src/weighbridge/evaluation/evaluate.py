@@ -165,9 +165,7 @@ def _project_for(artifact: Artifact, producer: RunRecord | None, chosen: Setting
     return chosen.project if is_registry(artifact.record.source_project) else artifact.record.source_project
 
 
-def _resolve_against(
-    artifact: Artifact, plan: Plan, *, project: str, chosen: Settings
-) -> Artifact | None:
+def _resolve_against(artifact: Artifact, plan: Plan, *, project: str, chosen: Settings) -> Artifact | None:
     """The version to compare with, before anything is scored: a typing error must not cost a scoring."""
     if plan.against is None:
         return None

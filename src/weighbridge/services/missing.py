@@ -26,12 +26,21 @@ def did_you_mean(near: list[str]) -> str:
 def no_project(tx: Transaction, addresses: AddressBook, *, entity: str, project: str) -> ProjectNotFound:
     """The error for a project that does not exist."""
     path = f"{entity}/{project}"
-    near = nearest(path, addresses.project_paths(tx))
+    near = _nearest_projects(entity, project, list(addresses.project_paths(tx)))
     return ProjectNotFound(
         f"There is no project {path!r}.",
-        hint=did_you_mean(near) or "A project is made by its first run or artifact.",
+        hint=did_you_mean(near)
+        or "See `weighbridge projects`; a project is made by its first run or artifact.",
         details={"entity": entity, "project": project, "nearest": near},
     )
+
+
+def _nearest_projects(entity: str, project: str, paths: list[str]) -> list[str]:
+    """Projects of the entity with a name like it, else those of any entity: a shared entity makes no likeness."""
+    own = [path.partition("/")[2] for path in paths if path.partition("/")[0] == entity]
+    if own:
+        return [f"{entity}/{name}" for name in nearest(project, own)]
+    return nearest(f"{entity}/{project}", paths)
 
 
 def no_run(tx: Transaction, addresses: AddressBook, run: RunRef, *, hint: str = "") -> NotFound:
