@@ -145,10 +145,12 @@ def test_checkout_leaves_exactly_the_version(logged: Artifact, tmp_path: Path) -
     assert (outside / "precious").exists()
 
 
-def test_checkout_refuses_a_home_folder(
-    logged: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("home", [".", "people/ann"])
+def test_checkout_refuses_a_home_folder_or_one_above_it(
+    logged: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: str
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / home))
+    (tmp_path / home).mkdir(parents=True, exist_ok=True)
     (tmp_path / "precious").write_text("p")
     with pytest.raises(UsageError, match="folder of its own"):
         logged.checkout(tmp_path)

@@ -22,6 +22,7 @@ from weighbridge.domain.environment import (
 from weighbridge.errors import InvalidInput
 from weighbridge.sdk import git_state as git_module
 from weighbridge.sdk.environment import capture, installed_packages, nvidia_gpus
+from weighbridge.sdk.environment_capture import captured, recaptured
 from weighbridge.sdk.git_state import git_state
 from weighbridge.sdk.secrets import MASK, MAX_ARGUMENTS, is_secret_name, mask_command, mask_text
 
@@ -237,3 +238,10 @@ def test_a_repository_without_a_commit_is_no_error(tmp_path: Path) -> None:
 @given(st.text())
 def test_law_masking_text_never_fails_and_is_stable(text: str) -> None:
     assert mask_text(mask_text(text)) == mask_text(text)
+
+
+def test_an_environment_that_did_not_change_is_not_recorded_again() -> None:
+    before = captured()
+    assert recaptured(before) is None
+    after = recaptured({**before, "seeds": {"made-up": 1, **before["seeds"]}})
+    assert after is None, "what cannot be read any more is kept"

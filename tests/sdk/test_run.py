@@ -130,10 +130,13 @@ def test_steps_follow_the_rules_of_commit() -> None:
         run.log({"b": 5}, step=10)
         run.log({"c": 6})
         assert run.step == 11
+        run.log({"d": 7}, step=11, commit=True)
+        assert run.step == 12
     assert history(run) == [
         {"_step": 0, "a": 1, "b": 2},
         {"_step": 1, "a": 3},
         {"_step": 10, "a": 4, "b": 5, "c": 6},
+        {"_step": 11, "d": 7},
     ]
 
 

@@ -16,13 +16,14 @@ from weighbridge.domain.run import RunRef, RunState
 from weighbridge.errors import LimitExceeded, StorageBusy, StorageError
 from weighbridge.sdk import spool
 from weighbridge.sdk.artifact_draft import digest_of
+from weighbridge.sdk.pending_batch import PendingBatch
 from weighbridge.sdk.sender import DAMAGED, Lease, Sender
 from weighbridge.sdk.spool import KIND_ARTIFACT, KIND_ITEM, KIND_ROW, SpoolWriter, new_spool_id
 from weighbridge.sdk.spool_reader import segments
 from weighbridge.sdk.transport.base import Transport
 from weighbridge.testing.homes import ENTITY, open_test_transport
 from weighbridge.wire.artifacts import LogArtifact
-from weighbridge.wire.runs import FinishItem, StartRun, SummaryItem
+from weighbridge.wire.runs import FinishItem, HistoryItem, StartRun, SummaryItem
 from weighbridge.wire.spool_items import LogArtifactItem
 
 REF = RunRef(ENTITY, "p", "one")
@@ -299,3 +300,12 @@ def test_a_spool_that_cannot_be_removed_is_an_error(
     monkeypatch.setattr("weighbridge.sdk.sender.Path.rename", refuse)
     with pytest.raises(StorageError, match="stored, but cannot be removed"):
         shipping.remove()
+
+
+def test_a_value_logged_after_it_was_removed_or_set_stands() -> None:
+    pending = PendingBatch(lambda what, error: pytest.fail(f"{what}: {error}"))
+    pending.add_item(SummaryItem({"set": 1, "kept": 2}, ("removed", "gone")))
+    pending.add_row((0, 0.0, {"set": 5, "removed": 6}))
+    rows, changes = pending.take()
+    assert isinstance(rows, HistoryItem)
+    assert changes == SummaryItem({"kept": 2}, ("gone",))

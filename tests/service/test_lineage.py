@@ -14,7 +14,7 @@ from weighbridge.domain.artifact import VersionRecord
 from weighbridge.domain.lineage import Direction, LineageGraph
 from weighbridge.domain.run import RunRef
 from weighbridge.errors import ArtifactNotFound, InvalidInput, ProducerNotFound, RunNotFound
-from weighbridge.wire.artifacts import DeleteVersion
+from weighbridge.wire.artifacts import DeleteVersion, UnlinkVersion
 from weighbridge.wire.evaluations import ReadLineage, RecordEvaluation
 
 
@@ -182,6 +182,20 @@ def test_neighbours_are_told_with_what_they_were_seen_through(world: World) -> N
     assert [version.path for version in world.lineage.outputs(ANN, story.training)] == [
         "ann/digits/Digits:v0"
     ]
+
+
+def test_a_use_through_a_link_that_is_gone_is_one_of_the_source(world: World) -> None:
+    story = Story(world)
+    linked = world.find("Digits", "v0", project=REGISTRY)
+    world.artifacts.unlink(
+        ANN,
+        UnlinkVersion(
+            version_id=linked.version_id, entity=ENTITY, project=REGISTRY, collection=linked.collection
+        ),
+    )
+    late = world.run("late")
+    world.use(late, linked)
+    assert [version.path for version in world.lineage.inputs(ANN, late)] == [story.model.source_path]
 
 
 def count_statements(world: World, work: Callable[[], object]) -> int:
