@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,13 @@ def test_a_scorer_that_exits_with_zero_has_not_passed(cli: Cli, home: Path, tmp_
     said = cli("evaluate", "model-registry/Digits:production", "--scorer", f"{path}:score")
     assert said.code == 2
     assert "SystemExit" in said.err
+
+
+def test_what_a_scorer_prints_does_not_get_into_the_report(cli: Cli, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "talks.py"
+    path.write_text(
+        "print('loading')\n\ndef score(model, datasets, config):\n    print('half way')\n    return {'a': 1}\n"
+    )
+    said = cli("evaluate", "model-registry/Digits:production", "--scorer", f"{path}:score", "--json", "-")
+    assert json.loads(said.out)["verdict"] == "inconclusive"
+    assert "loading" in said.err and "half way" in said.err

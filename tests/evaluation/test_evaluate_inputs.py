@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import weighbridge
-from tests.evaluation.registered import LABELS, MODEL, PROJECT, log_dataset, register, score
-from weighbridge import Api, Artifact, evaluate
+from tests.evaluation.registered import LABELS, MODEL, NAMES, PROJECT, log_dataset, register, score
+from weighbridge import Api, Artifact, ScorerResult, evaluate
 from weighbridge.domain.evaluation import Verdict
-from weighbridge.errors import AliasNotFound, InvalidInput, InvalidScorer
+from weighbridge.errors import AliasNotFound, InvalidInput, InvalidScorer, WeighbridgeError
 
 STAGING = f"{MODEL}:staging"
 
@@ -95,3 +95,47 @@ def test_other_metric_names_are_told() -> None:
     report = evaluate(STAGING, lambda model, datasets, config: {"zebra": 1.0})
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "The scorer measured 'zebra'." in report.checks[0].message
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scorer": 5},
+        {"names": ["final_*"]},
+        {"datasets": 5},
+        {"rtol": "much"},
+        {"checks": "val_accuracy >>= 1"},
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_refused_in_words(wrong: dict[str, Any]) -> None:
+    log_dataset(LABELS)
+    register()
+    with pytest.raises(WeighbridgeError) as refused:
+        evaluate(STAGING, **{"scorer": score, **wrong})
+    assert refused.value.hint
+    assert Api().artifact(STAGING).evaluations() == ()
+
+
+def test_a_single_check_may_be_text() -> None:
+    log_dataset(LABELS)
+    register()
+    report = evaluate(STAGING, score, checks="val_accuracy >= 0.1")
+    assert [check.name for check in report.checks if check.kind == "threshold"] == ["val_accuracy >= 0.1"]
+
+
+def test_an_alias_that_moves_meanwhile_is_told_and_does_not_move_the_verdict() -> None:
+    log_dataset(LABELS)
+    register()
+    register(threshold=0.75, aliases=("next",))
+
+    def moving(model: Path, datasets: Mapping[str, Path], config: Mapping[str, Any]) -> ScorerResult:
+        newer = Api().artifact(f"{MODEL}:next")
+        newer.aliases.append("staging")
+        newer.save()
+        return score(model, datasets, config)
+
+    report = evaluate(STAGING, moving, names=NAMES)
+    assert report.model.endswith("Half Right:v0")
+    assert report.verdict is Verdict.PASSED
+    assert [note for note in report.notes if "Half Right:staging names v1 now" in note]
+    assert (Api().artifact(f"{MODEL}:v0").verdict, Api().artifact(STAGING).verdict) == ("passed", None)

@@ -215,3 +215,8 @@ def test_private_copies_go_with_the_draft(file: Path) -> None:
     path = entry.local_path
     del draft, entry
     assert not os.path.exists(path)
+
+
+def test_metadata_that_is_no_dict_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="metadata takes a dict, not 5"):
+        Artifact("m", "model", metadata=5)  # type: ignore[arg-type]  # the mistake under test

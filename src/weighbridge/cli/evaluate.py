@@ -6,8 +6,9 @@ it proves nothing for the model and nothing against it, and a pipeline must stop
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,24 +35,25 @@ def evaluate_model(arguments: Namespace, context: Context) -> int:
         for name, value in _pairs(arguments.per_metric, "--per-metric", "val_loss=1e-3").items()
     }
     _ = context.api  # ships what killed runs left, so that their claims are seen
-    report = evaluate(
-        arguments.model,
-        arguments.scorer,
-        against=arguments.against,
-        names=names or None,
-        rtol=arguments.rtol,
-        atol=arguments.atol,
-        per_metric=per_metric or None,
-        checks=arguments.checks,
-        datasets=arguments.datasets or None,
-        config=_config(arguments.config) or None,
-        claims=arguments.claims,
-        safe_files=arguments.is_safe_files,
-        project=arguments.project,
-        name=arguments.name,
-        tags=arguments.tags or None,
-        settings=context.settings_for_a_run(),
-    )
+    with redirect_stdout(sys.stderr):  # stdout is for the report; what a scorer prints is talk
+        report = evaluate(
+            arguments.model,
+            arguments.scorer,
+            against=arguments.against,
+            names=names or None,
+            rtol=arguments.rtol,
+            atol=arguments.atol,
+            per_metric=per_metric or None,
+            checks=arguments.checks,
+            datasets=arguments.datasets or None,
+            config=_config(arguments.config) or None,
+            claims=arguments.claims,
+            safe_files=arguments.is_safe_files,
+            project=arguments.project,
+            name=arguments.name,
+            tags=arguments.tags or None,
+            settings=context.settings_for_a_run(),
+        )
     write_report(report, arguments, context)
     return EXIT_CODES[report.verdict]
 

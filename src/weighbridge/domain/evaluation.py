@@ -34,7 +34,11 @@ class Tolerance(msgspec.Struct, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         for name, value in (("rtol", self.rtol), ("atol", self.atol)):
-            if not (math.isfinite(value) and value >= 0):
+            try:
+                is_usable = math.isfinite(value) and value >= 0
+            except TypeError:  # records are not checked by type when made in Python
+                is_usable = False
+            if not is_usable:
                 raise InvalidInput(
                     f"Tolerance {name}={value!r} is not a finite number of 0 or more.",
                     hint="Give a small number such as 1e-6, or 0 for an exact match.",

@@ -91,6 +91,10 @@ class NameMapping:
     """From claimed to measured names. Exact names win over globs, the more specific glob over another."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
+        if not isinstance(names, Mapping):
+            raise InvalidInput(
+                f"names takes a dict, got {type(names).__name__}.", hint='Write {"final_*": "val_*"}.'
+            )
         self._exact = {pattern: target for pattern, target in names.items() if "*" not in pattern}
         for pattern, target in names.items():
             if pattern.count("*") != target.count("*"):

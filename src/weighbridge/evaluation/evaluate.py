@@ -20,7 +20,7 @@ from weighbridge.domain.evaluation import CheckResult, EvaluationReport, PinnedD
 from weighbridge.domain.names import is_registry, parse_artifact_path
 from weighbridge.domain.reproduction import Overrides
 from weighbridge.domain.summary import flatten
-from weighbridge.errors import InvalidInput
+from weighbridge.errors import InvalidInput, NotFound
 from weighbridge.evaluation.comparing import Scored, compare, scored_before
 from weighbridge.evaluation.reproduce import (
     Judged,
@@ -132,14 +132,16 @@ def _evaluate(model: str | Artifact, plan: Plan, options: dict[str, Any]) -> Eva
     other = _resolve_against(artifact, plan, project=options["project"], chosen=chosen)
     options |= {"job_type": JOB_TYPE, "reinit": "create_new", "settings": chosen}
     with init(**options) as run:
-        return _judge(run, artifact, producer, plan, other=other)
+        asked = model if isinstance(model, str) else None
+        return _judge(run, artifact, producer, plan, other=other, asked=asked)
 
 
 def _checked(checks: Sequence[str]) -> tuple[str, ...]:
     """The thresholds, each readable: a typing error must not cost a scoring."""
-    for text in checks:
+    given = (checks,) if isinstance(checks, str) else tuple(checks)
+    for text in given:
         parse_threshold(text)
-    return tuple(checks)
+    return given
 
 
 def _paths(datasets: Sequence[str] | Mapping[str, str] | None) -> tuple[str, ...]:
@@ -147,6 +149,10 @@ def _paths(datasets: Sequence[str] | Mapping[str, str] | None) -> tuple[str, ...
         return (datasets,)
     if isinstance(datasets, Mapping):
         return tuple(path if ":" in path else f"{name}:{path}" for name, path in datasets.items())
+    if datasets is not None and not isinstance(datasets, Sequence):
+        raise InvalidInput(
+            f"datasets takes paths, got {type(datasets).__name__}.", hint='Write datasets=["split:v3"].'
+        )
     return tuple(datasets or ())
 
 
@@ -188,7 +194,13 @@ def _is_alias(against: str) -> bool:
 
 
 def _judge(
-    run: Run, artifact: Artifact, producer: RunRecord | None, plan: Plan, *, other: Artifact | None
+    run: Run,
+    artifact: Artifact,
+    producer: RunRecord | None,
+    plan: Plan,
+    *,
+    other: Artifact | None,
+    asked: str | None,
 ) -> EvaluationReport:
     transport, started_at = transport_of(run), time.time()
     version = artifact.record
@@ -231,7 +243,7 @@ def _judge(
         checks=checks,
         started_at=started_at,
         comparison=comparison,
-        notes=_notes(producer, pinned, plan),
+        notes=[*_notes(producer, pinned, plan), *_moved(run, version, asked)],
     )
     store_report(run, report, version)
     return report
@@ -357,6 +369,27 @@ def _score_baseline(
         result.rows,  # type: ignore[arg-type]  # checked_answer made columns
         f"{other.record.path} was scored in this evaluation.",
     )
+
+
+def _moved(run: Run, judged: VersionRecord, asked: str | None) -> list[str]:
+    """Said where the alias was moved while its version was scored: the verdict is not about what it names now."""
+    if asked is None:
+        return []
+    alias = parse_artifact_path(asked).version
+    reader = Reader(run._client)
+    path = f"{judged.entity}/{judged.project}/{judged.collection}:{alias}"
+    try:
+        now = reader.resolve(reader.place(path, entity=None, project=judged.project)).record
+    except NotFound:
+        where = "is gone"
+    else:
+        if now.version_id == judged.version_id:
+            return []
+        where = f"names {now.version} now"
+    version = judged.version
+    note = f"While {version} was scored its alias was moved: {path} {where}. The verdict is about {version}."
+    warn(note)
+    return [note]
 
 
 def _scratch(run: Run) -> Path:

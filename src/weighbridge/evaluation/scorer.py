@@ -79,6 +79,10 @@ def load_scorer(scorer: str | Callable[..., object]) -> LoadedScorer:
     """A callable, or `path/to/file.py:function`, as a LoadedScorer. Raises InvalidScorer."""
     if callable(scorer):
         return LoadedScorer(scorer, _identity_of(scorer))
+    if not isinstance(scorer, str):
+        raise InvalidScorer(
+            f"A scorer is a function or text, not {type(scorer).__name__}.", hint="Write score.py:score."
+        )
     file, colon, function = scorer.rpartition(":")
     if not colon or not function.isidentifier():
         raise InvalidScorer(

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_che
 from weighbridge.domain.lineage import Direction
 from weighbridge.domain.manifest import Manifest
 from weighbridge.domain.names import check_artifact_name, check_artifact_type
-from weighbridge.errors import NotFound, ProducerNotFound, UsageError
+from weighbridge.errors import InvalidInput, NotFound, ProducerNotFound, UsageError
 from weighbridge.sdk.artifact_draft import Draft, digest_of, hash_file
 from weighbridge.sdk.artifact_files import ArtifactEntry
 from weighbridge.sdk.artifact_identity import ArtifactHost
@@ -69,6 +69,11 @@ class Artifact(ArtifactLifecycle):
         self._name = check_artifact_name(name)
         self._type = check_artifact_type(type)
         self.description = description or ""
+        if metadata is not None and not isinstance(metadata, Mapping):
+            raise InvalidInput(
+                f"Artifact {name!r}: metadata takes a dict, not {metadata!r:.40}.",
+                hint="Pass a dict.",
+            )
         self.metadata = dict(metadata or {})
         self.incremental = incremental
         self.use_as = use_as or ""

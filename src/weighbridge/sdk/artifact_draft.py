@@ -36,7 +36,10 @@ def look(path: str) -> TreeFile:
     try:
         found = os.stat(path)
     except FileNotFoundError as error:
-        raise SourceChanged(f"{path} is not there.", hint="Add the file again, or remove() it.") from error
+        raise SourceChanged(
+            f"{path} is not there.",
+            hint="Check the path. If it was added and is gone, add it again or remove() it.",
+        ) from error
     except OSError as error:
         raise InvalidInput(
             f"{path} cannot be read: {error.strerror}.", hint="Check the permissions."
