@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from weighbridge import errors as errors
-    from weighbridge.domain.evaluation import EvaluationReport as EvaluationReport
     from weighbridge.errors import WeighbridgeError as WeighbridgeError
     from weighbridge.evaluation.evaluate import evaluate as evaluate
+    from weighbridge.evaluation.report import EvaluationReport as EvaluationReport
     from weighbridge.evaluation.scorer import Scorer as Scorer
     from weighbridge.evaluation.scorer import ScorerResult as ScorerResult
     from weighbridge.sdk.artifact import Artifact as Artifact
@@ -43,7 +43,7 @@ __version__: Final = "0.1.0"
 _HOME_OF: Final = {
     "Api": "weighbridge.sdk.public",
     "Artifact": "weighbridge.sdk.artifact",
-    "EvaluationReport": "weighbridge.domain.evaluation",
+    "EvaluationReport": "weighbridge.evaluation.report",
     "Run": "weighbridge.sdk.run",
     "Scorer": "weighbridge.evaluation.scorer",
     "ScorerResult": "weighbridge.evaluation.scorer",
@@ -70,6 +70,12 @@ _HOME_OF: Final = {
 }
 _OF_THE_CURRENT_RUN: Final = frozenset({"config", "run", "summary"})
 """Looked up anew at each access, because they change when a run starts or ends."""
+
+_LATER: Final = frozenset(
+    """Audio Error Histogram Html Image Markdown Molecule Object3D Plotly Table Video agent alert log_code
+    mark_preempting plot plot_table restore save sweep termerror termlog termwarn unwatch util watch""".split()
+)
+"""Names of W&B's module that are not here (yet), for a better message."""
 
 __all__ = [
     "Api",
@@ -103,7 +109,10 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
-        raise AttributeError(f"module 'weighbridge' has no attribute {name!r}")
+        later = (
+            " It is W&B's; docs/guides/moving-from-wandb.md says what comes when." if name in _LATER else ""
+        )
+        raise AttributeError(f"module 'weighbridge' has no attribute {name!r}.{later}")
     from importlib import import_module
 
     module = import_module(_HOME_OF[name])

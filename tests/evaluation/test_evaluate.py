@@ -20,8 +20,8 @@ from tests.evaluation.registered import (
     register,
     score,
 )
-from weighbridge import Api, Artifact, evaluate
-from weighbridge.domain.evaluation import CauseKind, EvaluationReport, Outcome, Verdict
+from weighbridge import Api, Artifact, EvaluationReport, evaluate
+from weighbridge.domain.evaluation import CauseKind, Outcome, Verdict
 from weighbridge.domain.exact_json import from_plain
 from weighbridge.errors import (
     CollectionNotFound,
@@ -283,6 +283,24 @@ def test_reproduce_by_hand_stores_the_verdict(staged: str) -> None:
         assert again.verdict is Verdict.FAILED
         assert again.model_digest == artifact.digest
     assert Api().artifact(STAGING).verdict == "failed"
+
+
+def test_a_report_shows_itself_as_table_and_markdown(staged: str) -> None:
+    report = evaluate(STAGING, score, names=NAMES)
+    assert "final_accuracy -> val_accuracy" in report.to_text()
+    assert "| final\\_accuracy" in report.to_markdown() or "| final_accuracy" in report.to_markdown()
+    assert report.to_markdown().startswith("**")
+    assert len(str(report).splitlines()) == 1
+    assert EvaluationReport.from_json(report.to_json()) == report
+
+
+def test_a_scorer_that_finishes_the_run_is_named(staged: str) -> None:
+    def finishing(model: Path, datasets: Mapping[str, Path], config: Mapping[str, Any]) -> Any:
+        weighbridge.finish()
+        return {"val_accuracy": 1.0}
+
+    with pytest.raises(InvalidScorer, match="finished the evaluation run"):
+        evaluate(STAGING, finishing, names=NAMES)
 
 
 def test_reproduce_needs_a_store() -> None:

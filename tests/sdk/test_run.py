@@ -348,6 +348,12 @@ def test_a_forked_child_logs_at_module_level_to_its_parents_run() -> None:
     assert Api().run(run.path).state == "finished"
 
 
+def test_a_name_of_wandb_that_is_not_here_points_to_the_guide() -> None:
+    with pytest.raises(AttributeError, match="moving-from-wandb"):
+        _ = weighbridge.Table
+    assert not hasattr(weighbridge, "Image")
+
+
 def test_disabled_records_nothing(fresh_surroundings: Path) -> None:
     with weighbridge.init(project="p", mode="disabled", config={"a": 1}) as run:
         run.log({"loss": 1.0})

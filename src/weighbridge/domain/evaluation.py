@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterable
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -246,7 +247,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
         return encode_exact(self, indent=indent)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> EvaluationReport:
+    def from_json(cls, text: str | bytes) -> Self:
         """The report that `to_json` wrote. Raises InvalidInput, also for a format newer than this code."""
         report = decode_exact(text, cls)
         if report.format != 1:
@@ -283,7 +284,10 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
 
-def judge(report: EvaluationReport) -> EvaluationReport:
+Report = TypeVar("Report", bound=EvaluationReport)
+
+
+def judge(report: Report) -> Report:
     """The same report with the verdict that follows from its checks."""
     return msgspec.structs.replace(report, verdict=decide(report.checks))
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from weighbridge.domain.comparison import Comparison, compare_metrics
-from weighbridge.domain.evaluation import EvaluationReport, ScorerIdentity
+from weighbridge.domain.evaluation import ScorerIdentity
 from weighbridge.domain.exact_json import from_plain
 from weighbridge.errors import InvalidInput
+from weighbridge.evaluation.report import EvaluationReport
 from weighbridge.evaluation.rows import Columns, find_rows, load_rows
 
 if TYPE_CHECKING:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from weighbridge.domain.checks import check_no_regression, check_thresholds, parse_threshold
-from weighbridge.domain.evaluation import CheckResult, EvaluationReport, PinnedDataset, Tolerance, Verdict
+from weighbridge.domain.evaluation import CheckResult, PinnedDataset, Tolerance, Verdict
 from weighbridge.domain.names import is_registry, parse_artifact_path
 from weighbridge.domain.reproduction import Overrides
 from weighbridge.domain.summary import flatten
-from weighbridge.errors import InvalidInput, NotFound
+from weighbridge.errors import InvalidInput, InvalidScorer, NotFound
 from weighbridge.evaluation.comparing import Scored, compare, scored_before
+from weighbridge.evaluation.report import EvaluationReport
 from weighbridge.evaluation.reproduce import (
     Judged,
     build_report,
@@ -210,6 +211,11 @@ def _judge(
     with TemporaryDirectory(prefix="evaluate-", dir=_scratch(run)) as folder:
         model_dir, data_dirs = _download(used, pinned, Path(folder))
         result = plan.scorer.score(model_dir, data_dirs, run.config.as_dict(), run=run)
+        if run.is_finished:
+            raise InvalidScorer(
+                f"Scorer {plan.scorer.identity.function} finished the evaluation run.",
+                hint="Leave out finish() and `with init(...)` in a scorer; take a `run` parameter to log with.",
+            )
         fresh = dict(flatten(result.metrics))
         run.log(dict(result.metrics))
         if result.rows is not None:

@@ -14,7 +14,6 @@ from weighbridge.domain.evaluation import (
     Cause,
     CheckResult,
     Claim,
-    EvaluationReport,
     MetricResult,
     Outcome,
     PinnedDataset,
@@ -32,6 +31,7 @@ from weighbridge.domain.reproduction import (
 )
 from weighbridge.domain.run import RunRef
 from weighbridge.errors import InvalidInput, ProducerNotFound, UsageError
+from weighbridge.evaluation.report import EvaluationReport
 from weighbridge.evaluation.snapshots import (
     MODEL,
     ClaimsFrom,

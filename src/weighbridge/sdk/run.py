@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from weighbridge.domain.evaluation import EvaluationReport
     from weighbridge.domain.reproduction import Overrides
+    from weighbridge.evaluation.report import EvaluationReport
     from weighbridge.sdk.artifact import Artifact
     from weighbridge.sdk.client import Client
     from weighbridge.sdk.public.run import Run as PublicRun

@@ -57,6 +57,15 @@ class RunLabels:
         return self._start.run.path
 
     @property
+    def url(self) -> str | None:
+        """Where the run can be seen in a browser; None in the local home, which has no pages."""
+        return None
+
+    def get_url(self) -> str | None:
+        """The same as `url`."""
+        return self.url
+
+    @property
     def name(self) -> str:
         """The display name; may be set."""
         return self._display_name
