@@ -84,7 +84,7 @@ def test_an_address_or_machine_path_is_found(text: str) -> None:
 
 def test_ordinary_text_is_let_through() -> None:
     assert not forbidden_in(
-        "pip install weighbridge; ~/.weighbridge; ./work/main; entity/work/root; index-url"
+        "pip install weighbridge; ~/.weighbridge; ./works/main; entity/work/root; index-url"
     )
 
 

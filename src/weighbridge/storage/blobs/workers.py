@@ -21,13 +21,16 @@ class Workers:
     publish them; `is_done` tells whether anything is left for another run.
     """
 
-    def __init__(self, count: int, *, clone: Clone, progress: Progress | None) -> None:
+    def __init__(
+        self, count: int, *, clone: Clone, progress: Progress | None, threads_max: int = WORKERS_MAX
+    ) -> None:
         self._count = count
         self._clone = clone
         self._progress = progress
         self._lock = threading.Lock()
         self._next = 0
         self._stopped = False
+        self._threads_max = threads_max
         self._files_done = 0
         self._bytes_done = 0
 
@@ -50,7 +53,7 @@ class Workers:
                         raise
                     self._advance(1, 0)
 
-        threads = min(WORKERS_MAX, self._count - self._next)
+        threads = min(self._threads_max, self._count - self._next)
         if threads == 1:
             worker()
             return
