@@ -238,6 +238,25 @@ def test_the_holder_of_an_alias_is_compared_by_paired_bootstrap(staged: str) -> 
     assert better.verdict is Verdict.PASSED
 
 
+def test_a_baseline_measured_with_another_config_is_scored_anew(staged: str) -> None:
+    register(threshold=0.75, aliases=("production",))
+    evaluate(f"{MODEL}:production", score, names=NAMES, config={"bias": -0.5})
+    comparison = evaluate(STAGING, score, names=NAMES, against="production").comparison
+    assert comparison is not None
+    assert comparison.deltas[0].baseline == accuracy_of(0.75, LABELS)
+    assert "scored in this evaluation" in comparison.notes[0]
+
+
+def test_a_baseline_whose_evaluation_run_was_deleted_is_scored_anew(staged: str) -> None:
+    register(threshold=0.75, aliases=("production",))
+    earlier = evaluate(f"{MODEL}:production", score, names=NAMES)
+    assert earlier.evaluation is not None
+    Api().run(earlier.evaluation).delete()
+    comparison = evaluate(STAGING, score, names=NAMES, against="production").comparison
+    assert comparison is not None
+    assert "scored in this evaluation" in comparison.notes[0]
+
+
 def test_a_version_is_not_compared_with_itself(staged: str) -> None:
     with pytest.raises(InvalidInput, match="with itself"):
         evaluate(STAGING, score, against="staging")

@@ -10,7 +10,7 @@ import msgspec
 from weighbridge.domain.comparison import Comparison, compare_metrics
 from weighbridge.domain.evaluation import ScorerIdentity
 from weighbridge.domain.exact_json import from_plain
-from weighbridge.errors import InvalidInput
+from weighbridge.errors import InvalidInput, RunNotFound
 from weighbridge.evaluation.report import EvaluationReport
 from weighbridge.evaluation.rows import Columns, find_rows, load_rows
 
@@ -71,8 +71,9 @@ def scored_before(
     *,
     scorer: ScorerIdentity,
     dataset_digests: set[str],
+    config: Mapping[str, Any],
 ) -> Scored | None:
-    """What an earlier evaluation with the same scorer code and data measured of a version, if one did."""
+    """What an earlier evaluation with the same scorer code, data and config measured of a version, if one did."""
     if not scorer.digest:
         return None
     transport = reader.transport
@@ -85,15 +86,18 @@ def scored_before(
             or {d.digest for d in report.datasets} != dataset_digests
         ):
             continue
-        run = transport.runs.get(record.run)
-        kept = find_rows(transport, record.run)
+        try:
+            run = transport.runs.get(record.run)
+        except RunNotFound:
+            continue  # deleted since
         metrics = {key: value for key, value in run.summary.items() if key != "evaluation"}
-        if run.is_deleted or not metrics:
+        if run.is_deleted or not metrics or run.config != config:
             continue
+        kept = find_rows(transport, record.run)
         return Scored(
             metrics,
             load_rows(reader, kept) if kept is not None else None,
-            f"{version.path} was measured by run {run.path}, with the same scorer on the same data.",
+            f"{version.path} was measured by run {run.path}, with the same scorer, data and config.",
         )
     return None
 

@@ -219,13 +219,13 @@ def _judge(
         fresh = dict(flatten(result.metrics))
         run.log(dict(result.metrics))
         if result.rows is not None:
-            store_rows(run, result.rows, model=version.path)  # type: ignore[arg-type]  # checked_answer made columns
+            store_rows(run, result.rows, model=version.path)
         checks = list(check_thresholds(plan.checks, fresh)) if plan.checks else []
         if plan.safe_files:
             checks.append(check_files(model_dir))
         comparison = None
         if other is not None:
-            candidate = Scored(fresh, result.rows)  # type: ignore[arg-type]  # as above
+            candidate = Scored(fresh, result.rows)
             comparison, more = _against(run, transport, other, producer, plan, candidate, data_dirs, pinned)
             checks.extend(more)
     judged = hold_claims(
@@ -256,8 +256,13 @@ def _judge(
 
 
 def _take_over_config(run: Run, producer: RunRecord | None, plan: Plan) -> None:
+    run.config.update(_config_for(producer, plan), allow_val_change=True)
+
+
+def _config_for(producer: RunRecord | None, plan: Plan) -> dict[str, Any]:
+    """What a model is built again with: its producer's config, but for what was asked to differ."""
     theirs = {k: v for k, v in (producer.config if producer else {}).items() if not k.startswith("_")}
-    run.config.update({**theirs, **plan.config}, allow_val_change=True)
+    return {**theirs, **plan.config}
 
 
 def _pin(
@@ -351,28 +356,29 @@ def _against(
     assert plan.against is not None
     reader = Reader(run._client)
     digests = {data.digest for _, data in pinned}
-    baseline = scored_before(reader, other.record, scorer=plan.scorer.identity, dataset_digests=digests)
+    config = _config_for(producer_of(transport, other.record), plan)
+    baseline = scored_before(
+        reader, other.record, scorer=plan.scorer.identity, dataset_digests=digests, config=config
+    )
     if baseline is None:
-        baseline = _score_baseline(run, transport, other, plan, data_dirs)
+        baseline = _score_baseline(run, other, plan, config=config, data_dirs=data_dirs)
     alias = plan.against if _is_alias(plan.against) else None
     comparison = compare(candidate, baseline, other.record, alias=alias, producer=producer)
     return comparison, check_no_regression(comparison)
 
 
 def _score_baseline(
-    run: Run, transport: Transport, other: Artifact, plan: Plan, data_dirs: Mapping[str, Path]
+    run: Run, other: Artifact, plan: Plan, *, config: Mapping[str, Any], data_dirs: Mapping[str, Path]
 ) -> Scored:
     """Score the version to compare with on the same data, built again with its own producer's config."""
     notice(f"scoring {other.record.path} for comparison")
-    made_by = producer_of(transport, other.record)
-    config = {k: v for k, v in (made_by.config if made_by else {}).items() if not k.startswith("_")}
     run.use_artifact(other, use_as="baseline")
     with TemporaryDirectory(prefix="evaluate-", dir=_scratch(run)) as folder:
         model_dir = Path(other.download(root=str(Path(folder) / "model")))
-        result = plan.scorer.score(model_dir, data_dirs, {**config, **plan.config}, run=run)
+        result = plan.scorer.score(model_dir, data_dirs, config, run=run)
     return Scored(
         dict(flatten(result.metrics)),
-        result.rows,  # type: ignore[arg-type]  # checked_answer made columns
+        result.rows,
         f"{other.record.path} was scored in this evaluation.",
     )
 

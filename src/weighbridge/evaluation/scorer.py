@@ -40,6 +40,13 @@ class ScorerResult(msgspec.Struct, frozen=True):
     rows: Rows | None = None
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """A scorer's answer, checked: plain metrics, and rows as columns of one length with `example_id`."""
+
+    metrics: dict[str, Any]
+    rows: dict[str, list[Any]] | None
+
+
 class Scorer(Protocol):
     """Scores a model on datasets. Called once for each model; must not change the folders it is given."""
 
@@ -58,7 +65,7 @@ class LoadedScorer:
 
     def score(
         self, model: Path, datasets: Mapping[str, Path], config: Mapping[str, Any], *, run: Run
-    ) -> ScorerResult:
+    ) -> Measured:
         """Call the scorer; metrics come back as plain values. InvalidScorer names function and problem."""
         name = f"{self.identity.file}:{self.identity.function}"
         try:
@@ -104,8 +111,8 @@ def load_scorer(scorer: str | Callable[..., object]) -> LoadedScorer:
     return LoadedScorer(found, ScorerIdentity(file=file, function=function, digest=_digest(path)))
 
 
-def checked_answer(answer: object, name: str) -> ScorerResult:
-    """What a scorer returned, as a ScorerResult of plain values. Raises InvalidScorer."""
+def checked_answer(answer: object, name: str) -> Measured:
+    """What a scorer returned, as plain values. Raises InvalidScorer."""
     result = answer if isinstance(answer, ScorerResult) else None
     if isinstance(answer, tuple) and len(answer) == 2:
         result = ScorerResult(answer[0], answer[1])
@@ -120,7 +127,7 @@ def checked_answer(answer: object, name: str) -> ScorerResult:
     if not isinstance(found, Mapping) or not found:
         raise InvalidScorer(f"Scorer {name} returned no metrics.", hint="Return at least one metric by name.")
     metrics = {str(key): plain(value, f"metric {key}") for key, value in found.items()}
-    return ScorerResult(metrics, _columns(result.rows, name))
+    return Measured(metrics, _columns(result.rows, name))
 
 
 def _columns(rows: Rows | None, name: str) -> dict[str, list[Any]] | None:
